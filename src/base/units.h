@@ -1,0 +1,38 @@
+// Physical quantities whose unit must not be guessed: virtual time, bytes.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+namespace lodestone {
+
+// A point on, or a span of, a timeline in integer picoseconds: sums are exact and order-free, so a simulation gives the
+// same result on every machine. The range is ±106 days.
+struct Time {
+  int64_t ps = 0;
+
+  static constexpr Time Seconds(double s) { return {static_cast<int64_t>(s * 1e12 + (s < 0 ? -0.5 : 0.5))}; }
+  constexpr double seconds() const { return static_cast<double>(ps) * 1e-12; }
+
+  friend constexpr Time operator+(Time a, Time b) { return {a.ps + b.ps}; }
+  friend constexpr Time operator-(Time a, Time b) { return {a.ps - b.ps}; }
+  constexpr Time& operator+=(Time other) {
+    ps += other.ps;
+    return *this;
+  }
+  friend constexpr auto operator<=>(Time, Time) = default;
+};
+
+inline constexpr int64_t kKiB = int64_t{1} << 10;
+inline constexpr int64_t kMiB = int64_t{1} << 20;
+inline constexpr int64_t kGiB = int64_t{1} << 30;
+
+// "104.0 MiB", "1.9 GiB", "512 B".
+std::string FormatBytes(int64_t bytes);
+// "0.987 ms", "1.01 s", "70.5 µs": three significant digits.
+std::string FormatSeconds(double seconds);
+// "28,356", "1.23", "8.06e-08": grouped above 1,000, otherwise three significant digits.
+std::string FormatNumber(double value);
+
+}  // namespace lodestone
