@@ -1,0 +1,36 @@
+// A command of the program: its options and what it does.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "cli/args.h"
+
+namespace lodestone::cli {
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  // Options bound to members of this object, so that it must stay where it is until `Run`.
+  virtual CommandLine Line() = 0;
+  // Results on standard output, everything else on standard error.
+  virtual Status Run() = 0;
+};
+
+std::unique_ptr<Command> MakeDemo();
+std::unique_ptr<Command> MakeGenerate();
+std::unique_ptr<Command> MakePlan();
+std::unique_ptr<Command> MakeSimulate();
+std::unique_ptr<Command> MakeModels();
+std::unique_ptr<Command> MakeHardware();
+std::unique_ptr<Command> MakeVersion();
+
+// In the order of the help.
+std::vector<std::unique_ptr<Command>> AllCommands();
+
+// The whole program: 0, 1 for refused input or a failed run, 2 for a command line that cannot be understood.
+int Main(const std::vector<std::string>& words);
+
+}  // namespace lodestone::cli

@@ -1,0 +1,97 @@
+// Requests in, tokens out: batches users into passes, gives them KV pages, samples, stops.
+//
+// Users are dealt to min(M, N) micro-batches, the groups that take turns in the chain: a group has one pass in flight,
+// other groups fill the other cards. A pass carries one row for every user of the group that decodes, and up to
+// `prefill_chunk` prompt tokens of those that do not yet, in order of admission. Which users share a pass never changes
+// a user's tokens.
+//
+// Over cards that do not compute, a request has a prompt length only, each pass makes a token without a value, and a
+// request ends at its token limit: same schedule, same times.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/appliance.h"
+#include "base/status.h"
+#include "engine/kv_pages.h"
+#include "engine/sampler.h"
+#include "text/tokenizer.h"
+
+namespace lodestone {
+
+using RequestId = uint64_t;
+
+struct Request {
+  std::vector<int32_t> prompt;  // ids; with cards that do not compute only the length counts
+  int64_t max_tokens = 0;       // generated tokens at most
+  Sampling sampling;
+  uint64_t sampling_key = 0;     // keys the random numbers; the user's own number, whoever else is there
+  std::vector<int32_t> eos_ids;  // end the request, unless ignore_eos
+  bool ignore_eos = false;
+  std::vector<std::string> stop;  // texts that end the request; the text ends before the match
+};
+
+enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };
+const char* ToString(FinishReason reason);  // "none", "stop", "length", "cancelled", "error"
+
+// What a sink hears, in order: one call a token, the last with a reason. A token that ends the request by its id comes
+// with that id and the text held back so far. kCancelled and kError come without a token.
+struct TokenEvent {
+  RequestId request = 0;
+  std::optional<int32_t> id;  // none when cards do not compute
+  std::string text;           // what may be shown now: whole characters, nothing that could still become a stop text
+  Time time;                  // when it left the appliance
+  FinishReason finish = FinishReason::kNone;
+};
+using Sink = std::function<void(const TokenEvent&)>;
+
+struct EngineOptions {
+  int micro_batches = 1;
+  int prefill_chunk = 128;    // prompt tokens in a pass
+  int pages = 0;              // in the KV store of every card
+  int64_t max_positions = 0;  // of the model; longer requests are refused
+  int vocab = 0;              // ids outside are refused
+};
+
+// Life of one request, for the measures.
+struct RequestTimes {
+  Time added, admitted;        // queued by Add; given its KV pages
+  Time first_token, finished;  // as the sink heard
+  int64_t prompt_tokens = 0, generated = 0;
+  std::vector<Time> token_times;
+};
+
+// For one thread. A sink may call Add and Cancel, but not Step.
+class Engine {
+ public:
+  // `appliance` is configured, has no other user and outlives the engine; `tokenizer` may be null (no text, no stop
+  // texts). A new request joins the micro-batch with the fewest users.
+  Engine(Appliance& appliance, std::shared_ptr<const Tokenizer> tokenizer, EngineOptions options);
+  ~Engine();
+
+  // Queues a request. Refused: an empty prompt, ids out of range, prompt + max_tokens beyond the model's positions or
+  // the whole KV store, max_tokens < 1, sampling out of range, an empty stop text, options out of range. Requests wait,
+  // first come first served, while pages are short.
+  Result<RequestId> Add(Request request, Sink sink);
+  // Ends a request at the next pass boundary; its sink hears kCancelled. Unknown or ended ids are ignored.
+  void Cancel(RequestId id);
+  // Does the next thing: submits what can be submitted, then takes one finished pass. False when nothing is left to do.
+  // An error ends the requests that it concerns with kError (all of a pass that a card refused; one whose logits are
+  // not numbers) and gives their pages back; the others go on with the next Step.
+  Result<bool> Step();
+
+  const RequestTimes& times(RequestId id) const;  // also of ended requests; of unknown ones, zeros
+  int64_t passes() const;                         // submitted so far
+  int free_pages() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lodestone
