@@ -46,6 +46,7 @@ const char* ToString(Reg reg);
 struct WeightRef {
   WeightKind kind = WeightKind::kEmbedding;
   int first_row = 0;  // of the whole tensor; a shard's linear layer owns rows [first_row, first_row + n)
+  int total = 0;      // rows of the whole tensor where this is a part of it; 0: this is all
 
   friend bool operator==(const WeightRef&, const WeightRef&) = default;
 };

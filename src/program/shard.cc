@@ -82,6 +82,7 @@ class Sharder {
 
   Status VisitLinear(Linear linear) {
     Gather(linear.in, linear.k);
+    linear.weight.total = linear.n;
     if (linear.out == Reg::kLogits) {
       const int panels = (linear.n + kPanel - 1) / kPanel;
       const int each = (panels + of_ - 1) / of_ * kPanel;
@@ -97,7 +98,10 @@ class Sharder {
       LODESTONE_ASSIGN_OR_RETURN(linear.n, Divide(linear.n, "output columns"));
       linear.weight.first_row = rank_ * linear.n;
     }
-    if (linear.bias) linear.bias->first_row = linear.weight.first_row;
+    if (linear.bias) {
+      linear.bias->first_row = linear.weight.first_row;
+      linear.bias->total = linear.weight.total;
+    }
     SetSplit(linear.out, true);
     return Keep(linear);
   }
