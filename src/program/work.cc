@@ -156,7 +156,8 @@ Work WorkOf(const Segment& segment, size_t index, const Load& load) {
   for (const RegisterUse& use : uses.writes()) {
     bool rewritten = false;  // a later operator of the kernel writes it again
     for (size_t i = index + 1; i < end; ++i) {
-      for (const RegisterUse& other : UsesOf(segment.ops[i]).writes()) rewritten |= other.reg == use.reg;
+      const RegisterUses later = UsesOf(segment.ops[i]);
+      for (const RegisterUse& other : later.writes()) rewritten |= other.reg == use.reg;
     }
     const bool leaves = use.reg == Reg::kStream || live[end - 1][static_cast<size_t>(use.reg)];
     if (leaves && !rewritten) work.activation_write_bytes += rows * use.bytes_per_row;

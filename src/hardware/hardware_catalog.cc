@@ -1,0 +1,122 @@
+#include "hardware/hardware_catalog.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+#include <system_error>
+
+#include "base/catalog.h"
+#include "base/quote.h"
+#include "hardware/hardware.h"
+
+namespace lodestone {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{1} << 20;
+
+// Levenshtein's distance, by rows.
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+// The known name that a mistyped one was probably meant to be, or "".
+std::string Nearest(std::string_view name, const std::vector<std::string>& known) {
+  constexpr size_t kMaxNameBytes = 100;
+  if (name.size() > kMaxNameBytes) return {};
+  std::string nearest;
+  size_t nearest_distance = 1 + std::max<size_t>(2, name.size() / 3);
+  for (const std::string& candidate : known) {
+    const size_t distance = EditDistance(name, candidate);
+    if (distance < nearest_distance && distance < candidate.size()) {
+      nearest = candidate;
+      nearest_distance = distance;
+    }
+  }
+  return nearest;
+}
+
+std::string FileName(const CatalogFile& file) { return fmt::format("catalog/{}", file.path); }
+
+Result<HardwareFile> Parse(const CatalogFile& file) {
+  HardwareFile parsed{Json(), FileName(file)};
+  LODESTONE_ASSIGN_OR_RETURN(parsed.json, ParseToml(file.contents, parsed.file));
+  return parsed;
+}
+
+std::string KindOf(const Json& json) {
+  const Json* kind = json.Find("kind");
+  const std::string* text = kind == nullptr ? nullptr : kind->as_string();
+  return text == nullptr ? std::string() : *text;
+}
+
+bool IsPath(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(".toml"); }
+
+}  // namespace
+
+std::vector<std::string> HardwareNames(std::string_view kind) {
+  std::vector<std::string> names;
+  for (const CatalogFile& file : CatalogFilesIn("hardware")) {
+    const Result<HardwareFile> parsed = Parse(file);
+    if (parsed.ok() && KindOf(parsed->json) == kind) names.emplace_back(file.stem());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<HardwareFile> FindHardwareFile(std::string_view kind, std::string_view name) {
+  std::string reason = fmt::format("the catalogue has no {} {}", kind, Quoted(name));
+  for (const CatalogFile& file : CatalogFilesIn("hardware")) {
+    if (file.stem() != name) continue;
+    LODESTONE_ASSIGN_OR_RETURN(HardwareFile parsed, Parse(file));
+    const std::string found = KindOf(parsed.json);
+    if (found == kind) return parsed;
+    reason = fmt::format("{} is a {}, not {} {}", Quoted(name), found, kind == "appliance" ? "an" : "a", kind);
+  }
+  const std::vector<std::string> names = HardwareNames(kind);
+  const std::string nearest = Nearest(name, names);
+  return NotFound(fmt::format("{}; expected {}{}", reason,
+                              names.empty() ? "none, as it has none" : fmt::format("one of {}", fmt::join(names, ", ")),
+                              nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+}
+
+Result<ApplianceSpec> LoadAppliance(const std::string& name_or_path) {
+  if (IsPath(name_or_path)) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(name_or_path, ignored)) {
+      return NotFound(fmt::format("no appliance file {}: it does not exist; the catalogue has {}", Quoted(name_or_path),
+                                  fmt::join(HardwareNames("appliance"), ", ")));
+    }
+    LODESTONE_ASSIGN_OR_RETURN(const Json json, ReadTomlFile(name_or_path, kMaxFileBytes));
+    return ParseAppliance(json, name_or_path);
+  }
+  Result<HardwareFile> found = FindHardwareFile("appliance", name_or_path);
+  if (!found.ok()) {
+    return Error{found.error().code,
+                 found.error().message + "; a file of your own is named by its path, such as ./my-appliance.toml"};
+  }
+  return ParseAppliance(found->json, found->file);
+}
+
+Result<std::vector<ApplianceSpec>> CatalogAppliances() {
+  std::vector<ApplianceSpec> specs;
+  for (const std::string& name : HardwareNames("appliance")) {
+    LODESTONE_ASSIGN_OR_RETURN(ApplianceSpec spec, LoadAppliance(name));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+}  // namespace lodestone
