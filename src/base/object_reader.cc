@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <optional>
 #include <unordered_set>
 
 #include "base/json.h"
+#include "base/nearest.h"
 #include "base/quote.h"
 
 namespace lodestone {
@@ -39,40 +40,6 @@ std::string NumberRange(double min, double max) {
   if (low) return fmt::format("a number of at least {}", min);
   if (high) return fmt::format("a number of at most {}", max);
   return "a number";
-}
-
-// Levenshtein's distance, by rows.
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// The known key that a mistyped one was probably meant to be, or "".
-std::string_view Closest(std::string_view key, const std::vector<std::string>& known) {
-  constexpr size_t kMaxDistance = 2;
-  std::string_view best;
-  size_t best_distance = kMaxDistance + 1;
-  for (const std::string& candidate : known) {
-    const size_t longer = std::max(key.size(), candidate.size());
-    if (longer - std::min(key.size(), candidate.size()) > kMaxDistance) continue;
-    const size_t distance = EditDistance(key, candidate);
-    // Two edits turn any word of two letters into any other.
-    if (distance < best_distance && distance < key.size() && distance < candidate.size()) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
 }
 
 void FailFound(ObjectReader& reader, std::string_view key, const Json* value, const std::string& expected) {
@@ -201,8 +168,8 @@ Status ObjectReader::Finish() {
   if (unread.empty()) return {};
   std::string message = "found an unknown key, expected ";
   message += touched_.empty() ? "no keys here" : fmt::format("one of {}", fmt::join(touched_, ", "));
-  if (const std::string_view close = Closest(unread[0], touched_); !close.empty()) {
-    message += fmt::format("; did you mean '{}'?", close);
+  if (const std::optional<std::string> close = Nearest(unread[0], touched_)) {
+    message += fmt::format("; did you mean '{}'?", *close);
   }
   Fail(unread[0], message);
   return status();

@@ -75,8 +75,8 @@ class Engine {
   ~Engine();
 
   // Queues a request. Refused: an empty prompt, ids out of range, prompt + max_tokens beyond the model's positions or
-  // the whole KV store, max_tokens < 1, sampling out of range, an empty stop text, options out of range. Requests wait,
-  // first come first served, while pages are short.
+  // the whole KV store, max_tokens < 1, sampling out of range, a stop text that is empty or not UTF-8, options out of
+  // range. Requests wait, first come first served, while pages are short.
   Result<RequestId> Add(Request request, Sink sink);
   // Ends a request at the next pass boundary; its sink hears kCancelled. Unknown or ended ids are ignored.
   void Cancel(RequestId id);

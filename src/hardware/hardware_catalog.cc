@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <numeric>
 #include <system_error>
 
 #include "base/catalog.h"
+#include "base/nearest.h"
 #include "base/quote.h"
 #include "hardware/hardware.h"
 
@@ -16,37 +16,6 @@ namespace lodestone {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{1} << 20;
-
-// Levenshtein's distance, by rows.
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// The known name that a mistyped one was probably meant to be, or "".
-std::string Nearest(std::string_view name, const std::vector<std::string>& known) {
-  constexpr size_t kMaxNameBytes = 100;
-  if (name.size() > kMaxNameBytes) return {};
-  std::string nearest;
-  size_t nearest_distance = 1 + std::max<size_t>(2, name.size() / 3);
-  for (const std::string& candidate : known) {
-    const size_t distance = EditDistance(name, candidate);
-    if (distance < nearest_distance && distance < candidate.size()) {
-      nearest = candidate;
-      nearest_distance = distance;
-    }
-  }
-  return nearest;
-}
 
 std::string FileName(const CatalogFile& file) { return fmt::format("catalog/{}", file.path); }
 
@@ -86,10 +55,10 @@ Result<HardwareFile> FindHardwareFile(std::string_view kind, std::string_view na
     reason = fmt::format("{} is a {}, not {} {}", Quoted(name), found, kind == "appliance" ? "an" : "a", kind);
   }
   const std::vector<std::string> names = HardwareNames(kind);
-  const std::string nearest = Nearest(name, names);
+  const std::optional<std::string> nearest = Nearest(name, names);
   return NotFound(fmt::format("{}; expected {}{}", reason,
                               names.empty() ? "none, as it has none" : fmt::format("one of {}", fmt::join(names, ", ")),
-                              nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+                              nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
 }
 
 Result<ApplianceSpec> LoadAppliance(const std::string& name_or_path) {

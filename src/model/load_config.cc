@@ -1,9 +1,10 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <numeric>
 
+#include "base/nearest.h"
 #include "base/quote.h"
 #include "model/config.h"
 #include "model/config_check.h"
@@ -56,36 +57,12 @@ Result<ModelConfig> LoadShapeFile(const std::string& path) {
   return ParseCatalogModel(toml, path);
 }
 
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 Error UnknownName(const std::string& name, const std::vector<CatalogModel>& models) {
-  std::string known;
-  const CatalogModel* nearest = nullptr;
-  size_t nearest_distance = name.size() / 2 + 1;  // more than half of the letters wrong is another word
-  for (const CatalogModel& model : models) {
-    known += (known.empty() ? "" : ", ") + model.name;
-    if (name.size() > 64) continue;
-    if (const size_t distance = EditDistance(name, model.name); distance < nearest_distance) {
-      nearest = &model;
-      nearest_distance = distance;
-    }
-  }
+  std::vector<std::string> names;
+  for (const CatalogModel& model : models) names.push_back(model.name);
   std::string message = fmt::format("no model {}: not a directory, and not a name of the catalogue", Quoted(name));
-  if (nearest != nullptr) message += fmt::format("; did you mean '{}'?", nearest->name);
-  message += fmt::format(" Known names: {}. A checkpoint is named by its directory, such as ./my-model", known);
+  if (const auto nearest = Nearest(name, names)) message += fmt::format("; did you mean '{}'?", *nearest);
+  message += fmt::format(" Known names: {}. A checkpoint is named by its directory, such as ./my-model", fmt::join(names, ", "));
   return NotFound(std::move(message));
 }
 
