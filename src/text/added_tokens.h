@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/json.h"
@@ -65,12 +64,10 @@ class AddedTokens {
   // Covers `text` in order, but for white space that tokens strip. Where `parse_special` is false, the text of a
   // special token stays text.
   std::vector<AddedTokenSpan> Split(std::string_view text, bool normalized, bool parse_special) const;
-  bool IsSpecial(int32_t id) const { return special_.contains(id); }
 
  private:
   std::vector<AddedToken> tokens_;
   ByteTrie plain_, normalized_;  // values index tokens_
-  std::unordered_set<int32_t> special_;
 };
 
 }  // namespace lodestone

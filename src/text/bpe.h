@@ -18,7 +18,7 @@ namespace lodestone {
 
 class Bpe {
  public:
-  // Memory that calls of Encode pass on to each other; one a thread.
+  // What the pieces of one text share: the vocabulary, and memory for the symbols. One a thread.
   class Scratch;
 
   // Reads all of "model" but "type" and "vocab".
@@ -26,8 +26,7 @@ class Bpe {
 
   // Appends the ids of `piece` (valid UTF-8). A character without a token becomes its bytes' tokens (byte fallback) or
   // the unknown token; an error where the model has neither.
-  Status Encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch,
-                std::vector<int32_t>& ids) const;
+  Status Encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& ids) const;
 
  private:
   struct Merge {
@@ -43,7 +42,7 @@ class Bpe {
   }
 
   Status ReadMerges(ObjectReader& reader, const Vocabulary& vocabulary);
-  Status Spell(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch) const;
+  Status Spell(std::string_view piece, Scratch& scratch) const;
   void AddCandidate(Scratch& scratch, int32_t left) const;
   void MergeAll(Scratch& scratch) const;
 
@@ -55,6 +54,10 @@ class Bpe {
 };
 
 class Bpe::Scratch {
+ public:
+  // Whether a piece may spell special tokens: Vocabulary::FindInModel.
+  Scratch(const Vocabulary& vocabulary, bool allow_special) : vocabulary_(&vocabulary), allow_special_(allow_special) {}
+
  private:
   friend class Bpe;
   struct Symbol {
@@ -69,6 +72,12 @@ class Bpe::Scratch {
       return rank != other.rank ? rank > other.rank : position > other.position;
     }
   };
+
+  std::optional<int32_t> Find(std::string_view text) const { return vocabulary_->FindInModel(text, allow_special_); }
+  bool Allows(int32_t id) const { return allow_special_ || !vocabulary_->IsSpecial(id); }
+
+  const Vocabulary* vocabulary_;
+  bool allow_special_;
   std::vector<Symbol> symbols_;
   std::vector<Candidate> heap_;
 };

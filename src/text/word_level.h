@@ -15,8 +15,10 @@ class WordLevel {
  public:
   // Reads all of "model" but "type" and "vocab".
   static Result<WordLevel> Read(ObjectReader& reader, const Vocabulary& vocabulary);
-  // Appends the id of `piece`, or of the unknown token where there is one.
-  Status Encode(std::string_view piece, const Vocabulary& vocabulary, std::vector<int32_t>& ids) const;
+  // Appends the id of `piece`, or of the unknown token where there is one. `allow_special`: see
+  // Vocabulary::FindInModel.
+  Status Encode(std::string_view piece, const Vocabulary& vocabulary, bool allow_special,
+                std::vector<int32_t>& ids) const;
 
  private:
   std::optional<int32_t> unknown_;
