@@ -160,7 +160,10 @@ Status CpuExecutor::Configure(std::span<const Stage> stages, const WeightSource&
     if (stage.section_ends.empty() || stage.section_ends.back() != stage.ops.size()) {
       stage.section_ends.push_back(stage.ops.size());
     }
-    if (store != nullptr) stage.kv = KvStore(kv_layers, store->kv_heads, store->head_dim, store->format, pages);
+    if (store != nullptr) {
+      LODESTONE_ASSIGN_OR_RETURN(stage.kv,
+                                 KvStore::Make(kv_layers, store->kv_heads, store->head_dim, store->format, pages));
+    }
     resident_bytes_ += stage.kv.bytes();
     stages_.push_back(std::move(stage));
     for (const Segment& segment : programs_[s].program.segments) registers_.Fit(segment.ops);
@@ -255,7 +258,7 @@ Result<Tensor> CpuExecutor::Run(int stage_index, int section, const Pass& pass, 
   const int rows = static_cast<int>(pass.rows.size());
   if (section == 0) {
     LODESTONE_RETURN_IF_ERROR(CheckPass(stage, pass));
-    registers_.Reserve(rows);
+    LODESTONE_RETURN_IF_ERROR(registers_.Reserve(rows));
     int64_t positions = 0;
     logit_rows_.clear();
     for (int r = 0; r < rows; ++r) {
@@ -432,6 +435,7 @@ void CpuExecutor::Multiply(const BoundOp& bound, const Linear& op, int rows) {
     if (gathered_.size() < static_cast<size_t>(rows * row_bytes)) {
       gathered_ = AlignedBuffer(static_cast<size_t>(rows * row_bytes));
       gathered_scales_ = AlignedBuffer(sizeof(float) * static_cast<size_t>(rows));
+      LODESTONE_CHECK(gathered_.size() > 0 && gathered_scales_.size() > 0);
     }
     auto* gathered_scales = reinterpret_cast<float*>(gathered_scales_.data());
     for (int r = 0; r < rows; ++r) {

@@ -1,17 +1,32 @@
 #include "executor/kv_store.h"
 
+#include <fmt/format.h>
+
+#include "base/units.h"
+
 namespace lodestone {
 
-KvStore::KvStore(int layers, int kv_heads, int head_dim, const Format& format, int pages)
-    : head_dim_(head_dim),
-      element_bytes_(IsInteger(format.code) ? 1 : BitsOf(format.code) / 8),
-      pages_(pages),
-      scaled_(IsInteger(format.code)) {
-  const int64_t values = int64_t{kPageTokens} * head_dim * element_bytes_;
-  const int64_t scales = scaled_ ? int64_t{kPageTokens} * 4 : 0;
-  head_bytes_ = (2 * values + 2 * scales + 63) / 64 * 64;
-  page_bytes_ = head_bytes_ * kv_heads;
-  for (int layer = 0; layer < layers; ++layer) layers_.emplace_back(static_cast<size_t>(page_bytes_ * pages));
+Result<KvStore> KvStore::Make(int layers, int kv_heads, int head_dim, const Format& format, int pages) {
+  KvStore store;
+  store.head_dim_ = head_dim;
+  store.element_bytes_ = IsInteger(format.code) ? 1 : BitsOf(format.code) / 8;
+  store.pages_ = pages;
+  store.scaled_ = IsInteger(format.code);
+  const int64_t values = int64_t{kPageTokens} * head_dim * store.element_bytes_;
+  const int64_t scales = store.scaled_ ? int64_t{kPageTokens} * 4 : 0;
+  store.head_bytes_ = (2 * values + 2 * scales + 63) / 64 * 64;
+  store.page_bytes_ = store.head_bytes_ * kv_heads;
+  const auto layer_bytes = static_cast<size_t>(store.page_bytes_ * pages);
+  for (int layer = 0; layer < layers; ++layer) {
+    store.layers_.emplace_back(layer_bytes);
+    if (store.layers_.back().size() < layer_bytes) {
+      return Infeasible(
+          fmt::format("the host refuses {} of memory for the KV of {} pages in {} layers; fewer users or a "
+                      "shorter context need less",
+                      FormatBytes(static_cast<int64_t>(layer_bytes) * layers), pages, layers));
+    }
+  }
+  return store;
 }
 
 KvStore::Block KvStore::At(int layer, int32_t page, int head) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/status.h"
 #include "kernels/kernel_table.h"
 #include "numerics/format.h"
 #include "numerics/packed_matrix.h"
@@ -17,8 +18,9 @@ class KvStore {
  public:
   static constexpr int kPageTokens = kernels::kBlockTokens;
 
-  KvStore() = default;
-  KvStore(int layers, int kv_heads, int head_dim, const Format& format, int pages);
+  // kInfeasible, with the bytes, where the host refuses the memory.
+  static Result<KvStore> Make(int layers, int kv_heads, int head_dim, const Format& format, int pages);
+  KvStore() = default;  // of a stage without attention
 
   // What one head of one page holds, writable.
   struct Block {

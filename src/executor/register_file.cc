@@ -1,5 +1,7 @@
 #include "executor/register_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "program/registers.h"
@@ -33,14 +35,24 @@ void RegisterFile::Fit(std::span<const Op> ops) {
   rows_ = 0;
 }
 
-void RegisterFile::Reserve(int rows) {
-  if (rows <= rows_) return;
+Status RegisterFile::Reserve(int rows) {
+  if (rows <= rows_) return {};
+  rows_ = 0;
   for (Register& r : registers_) {
     if (r.row_bytes == 0) continue;
-    r.values = AlignedBuffer(static_cast<size_t>(r.row_bytes * rows));
-    if (r.scales_per_row > 0) r.scales = AlignedBuffer(static_cast<size_t>(r.scales_per_row * rows * 4));
+    const auto values = static_cast<size_t>(r.row_bytes * rows);
+    const auto scales = static_cast<size_t>(r.scales_per_row * rows) * sizeof(float);
+    r.values = AlignedBuffer(values);
+    r.scales = AlignedBuffer(scales);
+    if (r.values.size() < values || r.scales.size() < scales) {
+      return Infeasible(
+          fmt::format("the host refuses memory for the activations of {} rows; a smaller prefill chunk or "
+                      "more micro-batches need less",
+                      rows));
+    }
   }
   rows_ = rows;
+  return {};
 }
 
 }  // namespace lodestone

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/status.h"
 #include "numerics/packed_matrix.h"
 #include "program/program.h"
 
@@ -14,8 +15,8 @@ class RegisterFile {
  public:
   // Learns the widest use of every register.
   void Fit(std::span<const Op> ops);
-  // Makes room for `rows` rows; contents do not survive growth.
-  void Reserve(int rows);
+  // Makes room for `rows` rows; contents do not survive growth. kInfeasible where the host refuses the memory.
+  Status Reserve(int rows);
 
   float* Floats(Reg reg, int64_t row) { return At<float>(reg, row); }
   int8_t* Codes(Reg reg, int64_t row) { return At<int8_t>(reg, row); }

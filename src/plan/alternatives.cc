@@ -75,6 +75,12 @@ std::string Alternatives(const ModelConfig& config, const Recipe& recipe, const 
   const int64_t pages =
       Largest(PagesPerUser(demand.context), [&](int64_t n) { return fits(demand.users, n * kPagePositions); });
   if (pages > 0) list.push_back(Users(demand.users, pages * kPagePositions));
+  const int64_t rows = Largest(demand.rows_per_pass, [&](int64_t n) {
+    Demand other = demand;
+    other.rows_per_pass = static_cast<int>(n);
+    return shape.Arrange(other, capacity, cards, nullptr).has_value();
+  });
+  if (rows > 0) list.push_back(fmt::format("passes of at most {} rows (a smaller prefill chunk)", rows));
   for (std::string& line : SmallerRecipes(config, recipe, demand, capacity, cards)) list.push_back(std::move(line));
   if (const auto more = shape.Arrange(demand, capacity, kMaxPlacedCards, nullptr); more && more->cards > cards) {
     list.push_back(fmt::format("{} such cards", more->cards));
