@@ -47,7 +47,7 @@ struct CommandLine {
 
 enum class Parsed { kRun, kHelp };
 
-// Fills the targets from the words after the command's name. -h and --help win over everything.
+// Fills the targets from the words after the command's name. -h and --help win over every other fault of the line.
 Result<Parsed> Parse(const CommandLine& line, std::span<const std::string> words);
 
 // The text of --help: usage, what it does, options, examples; lines of at most 100 columns.

@@ -14,6 +14,7 @@
 namespace lodestone::cli {
 
 struct Model {
+  std::string name;  // "stories260k", "random:nano-14l"
   ModelConfig config;
   std::unique_ptr<WeightSource> weights;
   std::shared_ptr<const Tokenizer> tokenizer;

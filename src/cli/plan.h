@@ -12,6 +12,9 @@
 
 namespace lodestone::cli {
 
+// A plan asks what must be resident: its buffers hold passes of generated tokens, unless a prefill chunk is given.
+inline constexpr int64_t kPlanChunk = 1;
+
 struct Plan {
   ModelConfig config;
   std::optional<ApplianceSpec> spec;  // none: this host
