@@ -113,7 +113,6 @@ class DemoCommand final : public Command {
     options.run.model = model_.value_or(kRandomModel);
     options.run.appliance = appliance;
     options.run.recipe = kTextRecipe;
-    if (!model_) options.run.threads = 1;  // its layers are too narrow to share
     options.prompts = {prompt_};
     options.tokens = kShownTokens;
     // The logits of random weights hardly differ: the most likely token would repeat itself for ever.

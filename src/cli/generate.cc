@@ -50,6 +50,10 @@ Result<Generation> PrepareGeneration(const GenerateOptions& options) {
   const ModelConfig& config = generation.model.config;
   LODESTONE_ASSIGN_OR_RETURN(const auto encoded, EncodePrompts(generation.model, options));
   const auto users = static_cast<int>(run.users.value_or(static_cast<int64_t>(encoded.size())));
+  if (static_cast<size_t>(users) < encoded.size()) {
+    return Invalid(fmt::format("{} prompts, but --users is {}: raise it to at least {}, or leave it out",
+                               encoded.size(), users, encoded.size()));
+  }
   for (int user = 0; user < users; ++user) {
     const size_t prompt = static_cast<size_t>(user) % encoded.size();
     generation.prompts.push_back(options.prompts[prompt]);

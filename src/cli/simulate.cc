@@ -6,13 +6,13 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/comparison.h"
 #include "cli/layout.h"
 #include "cli/machine.h"
 #include "cli/open_model.h"
 #include "cli/output.h"
 #include "cli/power.h"
 #include "cli/version.h"
+#include "report/comparison.h"
 
 namespace lodestone::cli {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "base/status.h"
 #include "cli/batch.h"
-#include "cli/published.h"
 #include "cli/run_options.h"
 #include "model/config.h"
+#include "report/published.h"
 #include "report/run_record.h"
 #include "timing/northpole.h"
 

@@ -53,6 +53,13 @@ kernels::MatmulFn MatmulFor(const KernelTable& table, Code input, Code weights) 
   return nullptr;
 }
 
+// Sharing a loop costs about 1 µs, or a wake-up of 50 µs where another process has the core, so loops shorter than this
+// run on the calling thread. Estimates are coarse on purpose: they decide about time, never about bits.
+constexpr double kWorthSharingNs = 10'000;
+constexpr double kNsPerValue = 0.3;           // of an elementwise operator
+constexpr double kNsPerMatmulProduct = 0.02;  // 50 multiply-adds a nanosecond: between f32 and int8 of one core
+constexpr double kNsPerAttendProduct = 0.1;
+
 class CpuExecutor final : public Executor {
  public:
   CpuExecutor(const KernelTable& kernels, ThreadPool& threads, StepRecorder* recorder)
@@ -77,6 +84,16 @@ class CpuExecutor final : public Executor {
     std::vector<float> scores;
     std::vector<kernels::KvBlock> blocks;
   };
+
+  // body(begin, end, thread) over [0, count): shared among the threads if the whole takes long enough.
+  template <typename Body>
+  void ForEach(int64_t count, double ns_each, const Body& body) {
+    if (static_cast<double>(count) * ns_each < kWorthSharingNs) {
+      if (count > 0) body(int64_t{0}, count, 0);
+    } else {
+      threads_.ParallelFor(count, body);
+    }
+  }
 
   Status CheckStage(const Stage& stage) const;
   Status CheckPass(const LoadedStage& stage, const Pass& pass) const;
@@ -299,7 +316,7 @@ Result<Tensor> CpuExecutor::Run(int stage_index, int section, const Pass& pass, 
 
 void CpuExecutor::EmbedRows(const BoundOp& bound, const Pass& pass) {
   const auto& op = std::get<Embed>(*bound.op);
-  threads_.ParallelFor(static_cast<int64_t>(pass.rows.size()), [&](int64_t begin, int64_t end, int) {
+  ForEach(static_cast<int64_t>(pass.rows.size()), op.n * 10 * kNsPerValue, [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
       float* out = registers_.Floats(op.out, r);
       for (int i = 0; i < op.n; ++i) {
@@ -312,11 +329,14 @@ void CpuExecutor::EmbedRows(const BoundOp& bound, const Pass& pass) {
 }
 
 void CpuExecutor::RunRowOperators(LoadedStage& stage, std::span<const BoundOp> chain, const Pass& pass) {
-  threads_.ParallelFor(static_cast<int64_t>(pass.rows.size()), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) {
-      for (const BoundOp& bound : chain) ApplyToRow(stage, bound, pass, static_cast<int>(r));
-    }
-  });
+  int64_t values = 0;
+  for (const BoundOp& bound : chain) values += bound.row_bytes_read / 4;
+  ForEach(static_cast<int64_t>(pass.rows.size()), static_cast<double>(values) * kNsPerValue,
+          [&](int64_t begin, int64_t end, int) {
+            for (int64_t r = begin; r < end; ++r) {
+              for (const BoundOp& bound : chain) ApplyToRow(stage, bound, pass, static_cast<int>(r));
+            }
+          });
 }
 
 void CpuExecutor::ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pass& pass, int row) {
@@ -463,7 +483,7 @@ void CpuExecutor::Multiply(const BoundOp& bound, const Linear& op, int rows) {
   args.k_padded = w.padded_k();
   args.group = w.format.group;
   const kernels::MatmulFn matmul = MatmulFor(kernels_, op.input.code, op.weights.code);
-  threads_.ParallelFor(w.panels(), [&](int64_t begin, int64_t end, int) {
+  ForEach(w.panels(), kPanel * kNsPerMatmulProduct * op.k * rows, [&](int64_t begin, int64_t end, int) {
     kernels::MatmulArgs piece = args;
     piece.panel_begin = static_cast<int32_t>(begin);
     piece.panel_end = static_cast<int32_t>(end);
@@ -476,41 +496,43 @@ void CpuExecutor::AttendRows(LoadedStage& stage, const BoundOp& bound, const Att
   const int group = op.heads / op.kv_heads;
   const int64_t element = code == kernels::KvCode::kInt ? 1 : (code == kernels::KvCode::kBf16 ? 2 : 4);
   const int64_t tasks = static_cast<int64_t>(pass.rows.size()) * op.kv_heads;
-  threads_.ParallelFor(tasks, [&](int64_t begin, int64_t end, int thread) {
-    Worker& worker = workers_[thread];
-    for (int64_t task = begin; task < end; ++task) {
-      const auto r = static_cast<int>(task / op.kv_heads);
-      const auto head = static_cast<int>(task % op.kv_heads);
-      const Row& row = pass.rows[r];
-      const int32_t context = row.position + 1;
-      const int blocks = (context + KvStore::kPageTokens - 1) / KvStore::kPageTokens;
-      worker.scores.resize(std::max(worker.scores.size(), static_cast<size_t>(blocks) * KvStore::kPageTokens));
-      worker.blocks.resize(static_cast<size_t>(blocks));
-      for (int b = 0; b < blocks; ++b) {
-        const int32_t page = pass.page_table[row.sequence * static_cast<size_t>(pass.pages_per_sequence) + b];
-        const KvStore::Block block = stage.kv.At(bound.kv_layer, page, head);
-        worker.blocks[b] = {.k = block.k, .v = block.v, .k_scales = block.k_scales, .v_scales = block.v_scales};
-      }
-      kernels::AttendArgs args{};
-      args.q =
-          reinterpret_cast<const std::byte*>(registers_.Codes(op.q, r)) + int64_t{head} * group * op.head_dim * element;
-      if (code == kernels::KvCode::kInt) args.q_scales = registers_.Scales(op.q, r) + int64_t{head} * group;
-      args.q_scales_stride = 1;
-      args.blocks = worker.blocks.data();
-      args.code = code;
-      args.heads = group;
-      args.head_dim = op.head_dim;
-      args.first = op.window > 0 ? static_cast<int32_t>(std::max<int64_t>(0, context - op.window)) : 0;
-      args.context = context;
-      args.scale = op.scale;
-      args.p_max = static_cast<float>(MaxCode(op.probability.code));
-      const bool is_static = op.probability.scales == Scales::kStatic && recorder_ == nullptr;
-      args.p_scale = is_static ? bound.step : 0.0f;
-      args.out = registers_.Floats(op.out, r) + int64_t{head} * group * op.head_dim;
-      args.scratch = worker.scores.data();
-      kernels_.attend(args);
-    }
-  });
+  const double mean_context = static_cast<double>(pass.load.context_sum) / static_cast<double>(pass.rows.size());
+  ForEach(tasks, kNsPerAttendProduct * 2 * mean_context * group * op.head_dim,
+          [&](int64_t begin, int64_t end, int thread) {
+            Worker& worker = workers_[thread];
+            for (int64_t task = begin; task < end; ++task) {
+              const auto r = static_cast<int>(task / op.kv_heads);
+              const auto head = static_cast<int>(task % op.kv_heads);
+              const Row& row = pass.rows[r];
+              const int32_t context = row.position + 1;
+              const int blocks = (context + KvStore::kPageTokens - 1) / KvStore::kPageTokens;
+              worker.scores.resize(std::max(worker.scores.size(), static_cast<size_t>(blocks) * KvStore::kPageTokens));
+              worker.blocks.resize(static_cast<size_t>(blocks));
+              for (int b = 0; b < blocks; ++b) {
+                const int32_t page = pass.page_table[row.sequence * static_cast<size_t>(pass.pages_per_sequence) + b];
+                const KvStore::Block block = stage.kv.At(bound.kv_layer, page, head);
+                worker.blocks[b] = {.k = block.k, .v = block.v, .k_scales = block.k_scales, .v_scales = block.v_scales};
+              }
+              kernels::AttendArgs args{};
+              args.q = reinterpret_cast<const std::byte*>(registers_.Codes(op.q, r)) +
+                       int64_t{head} * group * op.head_dim * element;
+              if (code == kernels::KvCode::kInt) args.q_scales = registers_.Scales(op.q, r) + int64_t{head} * group;
+              args.q_scales_stride = 1;
+              args.blocks = worker.blocks.data();
+              args.code = code;
+              args.heads = group;
+              args.head_dim = op.head_dim;
+              args.first = op.window > 0 ? static_cast<int32_t>(std::max<int64_t>(0, context - op.window)) : 0;
+              args.context = context;
+              args.scale = op.scale;
+              args.p_max = static_cast<float>(MaxCode(op.probability.code));
+              const bool is_static = op.probability.scales == Scales::kStatic && recorder_ == nullptr;
+              args.p_scale = is_static ? bound.step : 0.0f;
+              args.out = registers_.Floats(op.out, r) + int64_t{head} * group * op.head_dim;
+              args.scratch = worker.scores.data();
+              kernels_.attend(args);
+            }
+          });
   // Probabilities lie in [0, 1] whatever the input.
   if (recorder_ != nullptr && op.probability_step) recorder_->Observe({op.probability_step->kind, bound.layer}, 1.0f);
 }

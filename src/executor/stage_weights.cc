@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "base/overloaded.h"
+#include "program/registers.h"
 
 namespace lodestone {
 namespace {
@@ -39,6 +40,8 @@ class Loader {
           BoundOp op{.op = &segment.ops[i], .layer = layer, .fusion = segment.fusion[i]};
           if (std::holds_alternative<StoreKv>(*op.op)) ++kv_layer;
           op.kv_layer = kv_layer;
+          const RegisterUses uses = UsesOf(*op.op);
+          for (const RegisterUse& use : uses.reads()) op.row_bytes_read += use.bytes_per_row;
           LODESTONE_RETURN_IF_ERROR(BindOne(op));
           bound.push_back(std::move(op));
         }

@@ -18,6 +18,7 @@ struct BoundOp {
   const Op* op = nullptr;
   int layer = -1;
   uint16_t fusion = 0;
+  int64_t row_bytes_read = 0;                     // of registers, a row
   int kv_layer = -1;                              // of StoreKv and Attend: index among the layers of the stage
   std::shared_ptr<const PackedMatrix> matrix;     // Linear; Embed: the table
   std::shared_ptr<const PackedMatrix> positions;  // Embed

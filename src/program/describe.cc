@@ -47,7 +47,9 @@ class Builder {
     NormStream(WeightKind::kFinalNorm, WeightKind::kFinalNormBias);
     const Reg in =
         ToLinearInput(Reg::kNormed, Reg::kNormedIn, recipe_.output_input, config_.hidden, WeightKind::kOutputInputStep);
-    Linear output{.in = in, .out = Reg::kLogits, .weight = {config_.tied_embeddings ? WeightKind::kEmbedding : WeightKind::kOutput}};
+    Linear output{.in = in,
+                  .out = Reg::kLogits,
+                  .weight = {config_.tied_embeddings ? WeightKind::kEmbedding : WeightKind::kOutput}};
     output.n = config_.vocab;
     output.k = config_.hidden;
     output.weights = recipe_.output_weights;
@@ -120,20 +122,12 @@ class Builder {
     }
     Reg q = Reg::kQ;
     if (recipe_.query.code != Code::kF32) {
-      Quantize quantize{.in = Reg::kQ,
-                        .out = Reg::kQIn,
-                        .to = recipe_.query,
-                        .n = c.q_width(),
-                        .heads = c.heads};
+      Quantize quantize{.in = Reg::kQ, .out = Reg::kQIn, .to = recipe_.query, .n = c.q_width(), .heads = c.heads};
       if (recipe_.query.scales == Scales::kStatic) quantize.step = WeightRef{WeightKind::kQueryStep};
       ops_.push_back(quantize);
       q = Reg::kQIn;
     }
-    StoreKv store{.k = Reg::kK,
-                  .v = Reg::kV,
-                  .kv_heads = c.kv_heads,
-                  .head_dim = c.head_dim,
-                  .format = recipe_.kv};
+    StoreKv store{.k = Reg::kK, .v = Reg::kV, .kv_heads = c.kv_heads, .head_dim = c.head_dim, .format = recipe_.kv};
     if (recipe_.kv.scales == Scales::kStatic) {
       store.key_step = WeightRef{WeightKind::kKeyStep};
       store.value_step = WeightRef{WeightKind::kValueStep};

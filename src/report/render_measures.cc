@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/units.h"
+#include "report/measure_style.h"
 #include "report/run_record.h"
 #include "report/text_width.h"
 
@@ -12,50 +13,23 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-// How a measure is read by people.
-struct Style {
-  const char* name;
-  const char* label;
-  double scale;      // shown value = value × scale
-  const char* unit;  // shown unit; null: a time, in the unit that its size asks for
-  const char* per;   // behind that unit
-};
-constexpr Style kStyles[] = {
-    {"tokens_generated", "Tokens generated", 1, "tokens", ""},
-    {"prompt_time_s", "Prompt time", 1, nullptr, ""},
-    {"token_gen_time_s", "Token generation time", 1, nullptr, ""},
-    {"system_throughput_tokens_per_s", "System throughput", 1, "tokens/s", ""},
-    {"throughput_tokens_per_s_per_card", "Throughput a card", 1, "tokens/s", ""},
-    {"latency_s_per_token", "Latency", 1, nullptr, "/token"},
-    {"space_metric_tokens_per_s_per_transistor", "Space metric", 1e9, "tokens/s per 1e9 transistors", ""},
-    {"energy_metric_tokens_per_j", "Energy metric", 1, "tokens/J", ""},
-    {"ttft_s", "Time to first token", 1, nullptr, ""},
-    {"itl_s", "Time between tokens", 1, nullptr, ""},
-};
-
 struct Shown {
   std::string number, unit;
   std::string text() const { return number + " " + unit; }
 };
 
-const Style* StyleOf(const std::string& name) {
-  const auto* found =
-      std::find_if(std::begin(kStyles), std::end(kStyles), [&](const Style& s) { return s.name == name; });
-  return found == std::end(kStyles) ? nullptr : found;
-}
-
 std::string LabelOf(const Measure& measure) {
-  const Style* style = StyleOf(measure.name);
-  return style ? style->label : measure.name;
+  const MeasureStyle* style = StyleOf(measure.name);
+  return style ? std::string(style->label) : measure.name;
 }
 
 Shown Show(const Measure& measure, double value) {
-  const Style* style = StyleOf(measure.name);
-  if (style && style->unit) return {FormatNumber(value * style->scale), style->unit};
+  const MeasureStyle* style = StyleOf(measure.name);
+  if (style && !style->unit.empty()) return {FormatNumber(value * style->scale), std::string(style->unit)};
   if (!style && measure.unit != "s") return {FormatNumber(value), measure.unit};
   const std::string time = FormatSeconds(value);
   const size_t space = time.find(' ');
-  return {time.substr(0, space), time.substr(space + 1) + (style ? style->per : "")};
+  return {time.substr(0, space), time.substr(space + 1) + std::string(style ? style->per : "")};
 }
 
 const PublishedFigure* PublishedOf(const RunRecord& record, const std::string& name) {

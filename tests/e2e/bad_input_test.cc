@@ -122,6 +122,11 @@ TEST(BadInput, ApplianceTooSmall) {
                 {"does not fit", "What fits"});
 }
 
+TEST(BadInput, MorePromptsThanUsers) {
+  ExpectRefused({"generate", "--model", "random:nano-14l", "--prompt", "a", "--prompt", "b", "--users", "1"},
+                {"2 prompts, but --users is 1"});
+}
+
 TEST(BadInput, ZeroUsers) {
   for (const char* command : {"plan", "generate"}) {
     ExpectRefused({command, "--model", "random:nano-14l", "--users", "0"}, {"--users is '0'", "between 1 and"});

@@ -46,7 +46,7 @@ std::vector<std::vector<int64_t>> Tokens(const std::string& model, const std::st
                                  "--tokens",
                                  "12",
                                  "--ignore-eos"};
-  for (size_t i = 0; i < Prompts().size(); ++i) {
+  for (size_t i = 0; i < std::min(Prompts().size(), static_cast<size_t>(setting.users)); ++i) {
     words.insert(words.end(), {"--prompt", Prompts()[(first + i) % Prompts().size()]});
   }
   if (sampled) words.insert(words.end(), {"--temperature", "0.9", "--top-p", "0.95", "--seed", "5"});

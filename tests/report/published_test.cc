@@ -1,12 +1,12 @@
-#include "cli/published.h"
+#include "report/published.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "cli/comparison.h"
+#include "report/comparison.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
 
 Workload Paper() {
@@ -88,4 +88,4 @@ TEST(Comparison, ShowsFiguresSideBySide) {
 }
 
 }  // namespace
-}  // namespace lodestone::cli
+}  // namespace lodestone

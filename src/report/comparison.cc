@@ -1,34 +1,15 @@
-#include "cli/comparison.h"
+#include "report/comparison.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/units.h"
-#include "report/run_record.h"
+#include "report/measure_style.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
-
-// How a measure is written in a row of several figures: the unit once, beside the label.
-struct Row {
-  const char* name;
-  const char* label;
-  double factor;  // shown = value × factor
-};
-constexpr std::array<Row, 9> kRows{{
-    {"prompt_time_s", "Prompt time, s", 1},
-    {"token_gen_time_s", "Token generation time, s", 1},
-    {"system_throughput_tokens_per_s", "System throughput, tokens/s", 1},
-    {"throughput_tokens_per_s_per_card", "Throughput a card, tokens/s", 1},
-    {"latency_s_per_token", "Latency, ms a token", 1e3},
-    {"space_metric_tokens_per_s_per_transistor", "Space metric, tokens/s per 1e9 transistors", 1e9},
-    {"energy_metric_tokens_per_j", "Energy metric, tokens/J", 1},
-    {"ttft_s", "Time to first token, ms", 1e3},
-    {"itl_s", "Time between tokens, ms", 1e3},
-}};
 
 std::optional<double> ValueOf(const std::vector<Measure>& measures, std::string_view name) {
   for (const Measure& measure : measures) {
@@ -44,8 +25,8 @@ std::optional<double> ValueOf(const PublishedRun& run, std::string_view name) {
   return std::nullopt;
 }
 
-std::string Show(std::optional<double> value, const Row& row) {
-  return value ? FormatNumber(*value * row.factor) : "–";
+std::string Show(std::optional<double> value, const MeasureStyle& style) {
+  return value ? FormatNumber(*value * style.column_scale) : "–";
 }
 
 std::string ShowError(double found, double published) {
@@ -61,8 +42,9 @@ std::string RenderComparison(const std::optional<std::vector<Measure>>& calibrat
   if (calibrated) rows[0].push_back("calibrated");
   rows[0].push_back("ideal");
   if (published) rows[0].insert(rows[0].end(), {"published", "error"});
-  for (const Row& row : kRows) {
-    std::vector<std::string> cells{row.label};
+  for (const MeasureStyle& row : MeasureStyles()) {
+    if (row.column_unit.empty()) continue;  // the same in every column
+    std::vector<std::string> cells{fmt::format("{}, {}", row.label, row.column_unit)};
     const std::optional<double> first = ValueOf(calibrated ? *calibrated : ideal, row.name);
     if (calibrated) cells.push_back(Show(first, row));
     cells.push_back(Show(ValueOf(ideal, row.name), row));
@@ -76,4 +58,4 @@ std::string RenderComparison(const std::optional<std::vector<Measure>>& calibrat
   return RenderTable(rows);
 }
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

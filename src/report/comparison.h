@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/published.h"
 #include "report/measure.h"
+#include "report/published.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 
 // A row a measure: calibrated, ideal, published, and the error of the first figure against the published one.
 // `calibrated` or `published` may be absent; their columns then are too.
 std::string RenderComparison(const std::optional<std::vector<Measure>>& calibrated, const std::vector<Measure>& ideal,
                              const std::optional<PublishedRun>& published);
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "report/run_record.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 
 struct PublishedRun {
   std::string name, title, source;
@@ -28,4 +28,4 @@ Result<std::vector<PublishedRun>> CatalogPublishedRuns();
 // scale mode changes neither the formats nor, to first order, the time.
 Result<std::optional<PublishedRun>> PublishedRunOf(const Workload& workload, const std::string& appliance);
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

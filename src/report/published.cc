@@ -1,4 +1,4 @@
-#include "cli/published.h"
+#include "report/published.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/catalog.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
 
 constexpr int64_t kMaxCount = 1'000'000'000;
@@ -83,4 +83,4 @@ Result<std::optional<PublishedRun>> PublishedRunOf(const Workload& workload, con
   return std::optional<PublishedRun>();
 }
 
-}  // namespace lodestone::cli
+}  // namespace lodestone
