@@ -143,7 +143,7 @@ Result<std::unique_ptr<Appliance>> Appliance::Open(Placement placement, std::vec
   LODESTONE_RETURN_IF_ERROR(CheckCards(cards, used.size()));
   if (cards.front().timing) LODESTONE_RETURN_IF_ERROR(CheckTimedSteps(placement, steps));
 
-  Chain chain(steps, std::move(card_of_stage), links);
+  Chain chain(steps, card_of_stage, links);
   auto impl = std::unique_ptr<Impl>(new Impl{.placement = std::move(placement),
                                              .cards = std::move(cards),
                                              .timeline = timeline,

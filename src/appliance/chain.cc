@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace lodestone {
 
@@ -31,7 +32,7 @@ Result<std::vector<ChainStep>> StepsOf(const Placement& placement) {
   return steps;
 }
 
-Chain::Chain(std::vector<ChainStep> steps, std::vector<int> card_of_stage, const Links& links)
+Chain::Chain(std::vector<ChainStep> steps, const std::vector<int>& card_of_stage, const Links& links)
     : steps_(std::move(steps)), turnaround_(links.host_turnaround) {
   std::vector<int> cards;
   for (int card : card_of_stage) {
@@ -57,7 +58,7 @@ const Chain::Wire& Chain::Between(int slot_a, int slot_b) const {
 
 Time Chain::Transfer(Time ready, int64_t bytes, const Wire& wire, Time& link_free) {
   const Time depart = std::max(ready, link_free);
-  link_free = depart + Time{static_cast<int64_t>(static_cast<double>(bytes) * wire.ps_per_byte + 0.5)};
+  link_free = depart + Time{std::llround(static_cast<double>(bytes) * wire.ps_per_byte)};
   return link_free + wire.latency;
 }
 

@@ -32,7 +32,7 @@ Result<std::vector<ChainStep>> StepsOf(const Placement& placement);
 class Chain {
  public:
   // `card_of_stage` are indices in the appliance, one a stage; they decide which server a card is in.
-  Chain(std::vector<ChainStep> steps, std::vector<int> card_of_stage, const Links& links);
+  Chain(std::vector<ChainStep> steps, const std::vector<int>& card_of_stage, const Links& links);
 
   // Sends a pass with these costs (one a stage) at `now`; adds to `stats` (one a stage). When it is back at the host.
   Time Send(Time now, std::span<const StageCost> costs, std::span<StageStats> stats);

@@ -43,7 +43,9 @@ Result<Tensor> RunStep(std::span<const StageSeat> ranks, const Pass& pass, Tenso
     parts.reserve(ranks.size());
     for (size_t r = 0; r < ranks.size(); ++r) {
       const StageSeat& seat = ranks[r];
-      auto part = seat.executor->Run(seat.local, section, pass, r + 1 < ranks.size() ? in : std::move(in));
+      // The last rank may keep the input: what was gathered replaces it before the next section.
+      auto part = seat.executor->Run(seat.local, section, pass,
+                                     r + 1 < ranks.size() ? in : std::move(in));  // NOLINT(bugprone-use-after-move)
       if (!part.ok()) return Error{part.error().code, fmt::format("stage '{}': {}", seat.label, part.error().message)};
       parts.push_back(*std::move(part));
     }

@@ -80,7 +80,7 @@ struct Engine::Impl {
   Status TakeNext();
   Status Deliver(Group& group, const Done& done);
   Status Accept(RequestState& user, std::span<const float> logits, Time when);
-  void End(RequestState& user, TokenEvent event);
+  void End(RequestState& user, const TokenEvent& event);
   void EndWithoutToken(RequestState& user, FinishReason reason);
   Error FailPass(Group& group, Error error);
 };
@@ -251,7 +251,7 @@ Status Engine::Impl::Accept(RequestState& user, std::span<const float> logits, T
     if (rest.stopped) event.finish = FinishReason::kStop;
   }
   if (event.finish != FinishReason::kNone) {
-    End(user, std::move(event));
+    End(user, event);
   } else if (user.sink) {
     user.sink(event);
   }
@@ -259,7 +259,7 @@ Status Engine::Impl::Accept(RequestState& user, std::span<const float> logits, T
 }
 
 // Takes the request out before its sink hears of it: the sink may add another in its place.
-void Engine::Impl::End(RequestState& user, TokenEvent event) {
+void Engine::Impl::End(RequestState& user, const TokenEvent& event) {
   const std::unique_ptr<RequestState> state = std::move(requests.extract(user.id).mapped());
   if (state->group >= 0) {
     std::erase(groups[static_cast<size_t>(state->group)].users, state.get());

@@ -18,7 +18,7 @@ constexpr size_t kMaxTextBytes = 4000;
 
 // The reader's state at the end of its table. A missing key is often a mistyped one, so the stranger is named too.
 Status Close(ObjectReader& reader) {
-  const Status status = reader.Finish();
+  Status status = reader.Finish();
   if (status.ok() || status.error().code != ErrorCode::kNotFound) return status;
   const std::vector<std::string> unread = reader.Unread();
   if (unread.empty()) return status;

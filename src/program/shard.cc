@@ -39,8 +39,8 @@ class Sharder {
   std::vector<Op> Take() { return std::move(ops_); }
 
  private:
-  Status Keep(Op op) {
-    ops_.push_back(std::move(op));
+  Status Keep(const Op& op) {
+    ops_.push_back(op);
     return {};
   }
   bool IsSplit(Reg reg) const { return split_[static_cast<size_t>(reg)]; }

@@ -215,7 +215,7 @@ Result<Pieces> PreTokenizer::Apply(const ByteLevel& step, Pieces in) {
   return out;
 }
 
-Result<Pieces> PreTokenizer::Apply(const Metaspace& step, Pieces in) {
+Result<Pieces> PreTokenizer::Apply(const Metaspace& step, const Pieces& in) {
   Pieces out;
   for (const Pieces::Piece& piece : in.pieces) {
     const std::string_view text = in.View(piece);

@@ -61,7 +61,7 @@ class PreTokenizer {
   static Result<Split> SplitBy(std::string_view pattern, Behavior behavior);
   static Result<Pieces> Apply(const Split& step, Pieces in);
   static Result<Pieces> Apply(const ByteLevel& step, Pieces in);
-  static Result<Pieces> Apply(const Metaspace& step, Pieces in);
+  static Result<Pieces> Apply(const Metaspace& step, const Pieces& in);
 
   std::vector<Step> steps_;
 };
