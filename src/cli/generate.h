@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/status.h"
-#include "cli/batch.h"
-#include "cli/machine.h"
-#include "cli/open_model.h"
+#include "lab/batch.h"
+#include "appliance/machine.h"
+#include "model/open_model.h"
 #include "cli/run_options.h"
 #include "engine/sampler.h"
 #include "model/recipe.h"

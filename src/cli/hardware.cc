@@ -5,7 +5,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "cli/machine.h"
+#include "appliance/machine.h"
 #include "cli/output.h"
 #include "host/cpu.h"
 #include "host/energy.h"

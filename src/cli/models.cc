@@ -4,7 +4,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "cli/open_model.h"
+#include "model/open_model.h"
 #include "cli/output.h"
 #include "model/config.h"
 #include "report/run_record.h"

@@ -5,8 +5,8 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "cli/machine.h"
-#include "cli/open_model.h"
+#include "appliance/machine.h"
+#include "model/open_model.h"
 #include "cli/output.h"
 #include "cli/plan_table.h"
 

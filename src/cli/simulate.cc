@@ -7,8 +7,8 @@
 
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "cli/machine.h"
-#include "cli/open_model.h"
+#include "appliance/machine.h"
+#include "model/open_model.h"
 #include "cli/output.h"
 #include "cli/power.h"
 #include "cli/version.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "cli/batch.h"
+#include "lab/batch.h"
 #include "cli/run_options.h"
 #include "model/config.h"
 #include "report/published.h"

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cli/open_model.h"
+#include "model/open_model.h"
 
 namespace lodestone::cli {
 namespace {

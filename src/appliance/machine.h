@@ -16,7 +16,7 @@
 #include "plan/placement.h"
 #include "timing/northpole.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 
 inline constexpr const char* kHostAppliance = "cpu";
 
@@ -57,4 +57,4 @@ Result<Machine> OpenMachine(const std::optional<ApplianceSpec>& spec, Placement 
 // Threads to compute with: the option if given, else LODESTONE_THREADS, else the affinity mask of this process.
 Result<int> ThreadsToUse(std::optional<int64_t> option);
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

@@ -11,7 +11,7 @@
 #include "model/weight_source.h"
 #include "text/tokenizer.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 
 struct Model {
   std::string name;  // "stories260k", "random:nano-14l"
@@ -40,4 +40,4 @@ Result<ModelConfig> OpenShape(const std::string& text);
 inline constexpr int32_t kByteTokenizerBos = 256, kByteTokenizerEos = 257;
 Result<std::shared_ptr<const Tokenizer>> MakeByteTokenizer(int vocab);
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

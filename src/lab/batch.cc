@@ -1,4 +1,4 @@
-#include "cli/batch.h"
+#include "lab/batch.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "plan/placement.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
 
 // Means over users of the time to the first token, and over gaps of the time between tokens.
@@ -82,4 +82,4 @@ Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const Mod
   return result;
 }
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

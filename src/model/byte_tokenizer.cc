@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
-#include "cli/open_model.h"
+#include "model/open_model.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
 
 constexpr int kBytes = 256;
@@ -70,4 +70,4 @@ Result<std::shared_ptr<const Tokenizer>> MakeByteTokenizer(int vocab) {
   return Tokenizer::Parse(tokenizer.Dump(-1), "the built-in byte tokenizer");
 }
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

@@ -1,4 +1,4 @@
-#include "cli/machine.h"
+#include "appliance/machine.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include "executor/executor.h"
 #include "host/cpu.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 
 Result<std::optional<ApplianceSpec>> OpenAppliance(const std::string& name) {
   if (name == kHostAppliance) return std::optional<ApplianceSpec>();
@@ -78,4 +78,4 @@ Result<int> ThreadsToUse(std::optional<int64_t> option) {
   return threads;
 }
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "cli/open_model.h"
+#include "model/open_model.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
 
 TEST(ByteTokenizer, EveryByteIsAToken) {
@@ -56,4 +56,4 @@ TEST(OpenModel, RefusesAShapeWithoutWeights) {
 }
 
 }  // namespace
-}  // namespace lodestone::cli
+}  // namespace lodestone

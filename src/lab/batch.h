@@ -13,7 +13,7 @@
 #include "report/measure.h"
 #include "report/run_record.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 
 struct BatchOptions {
   int users = 1, micro_batches = 1, prefill_chunk = 128;
@@ -35,4 +35,4 @@ Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const Mod
                              std::vector<Request> requests,
                              const std::function<void(size_t user, const TokenEvent&)>& on_token);
 
-}  // namespace lodestone::cli
+}  // namespace lodestone

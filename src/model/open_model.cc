@@ -1,4 +1,4 @@
-#include "cli/open_model.h"
+#include "model/open_model.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/quote.h"
 
-namespace lodestone::cli {
+namespace lodestone {
 namespace {
 
 constexpr std::string_view kRandom = "random:";
@@ -75,4 +75,4 @@ Result<ModelConfig> OpenShape(const std::string& text) {
   return LoadModelConfig(random ? random->shape : text);
 }
 
-}  // namespace lodestone::cli
+}  // namespace lodestone
