@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/overloaded.h"
+#include "executor/attention_plan.h"
 #include "executor/executor.h"
 #include "executor/kv_store.h"
 #include "executor/register_file.h"
@@ -13,6 +14,7 @@
 #include "executor/step_recorder.h"
 #include "host/thread_pool.h"
 #include "kernels/dispatch.h"
+#include "kernels/kv_layout.h"
 #include "numerics/rounding.h"
 #include "program/registers.h"
 
@@ -31,11 +33,6 @@ kernels::Activation KernelActivation(ActivationKind kind) {
       return kernels::Activation::kGeluErf;
   }
   return kernels::Activation::kSilu;
-}
-
-kernels::KvCode KernelKvCode(Code code) {
-  if (code == Code::kF32) return kernels::KvCode::kF32;
-  return code == Code::kBf16 ? kernels::KvCode::kBf16 : kernels::KvCode::kInt;
 }
 
 // The matmul of a pair of formats; null where no kernel exists.
@@ -58,7 +55,6 @@ kernels::MatmulFn MatmulFor(const KernelTable& table, Code input, Code weights) 
 constexpr double kWorthSharingNs = 10'000;
 constexpr double kNsPerValue = 0.3;           // of an elementwise operator
 constexpr double kNsPerMatmulProduct = 0.02;  // 50 multiply-adds a nanosecond: between f32 and int8 of one core
-constexpr double kNsPerAttendProduct = 0.1;
 
 class CpuExecutor final : public Executor {
  public:
@@ -81,8 +77,9 @@ class CpuExecutor final : public Executor {
     int hidden = 0;  // width of the residual stream
   };
   struct Worker {  // scratch of one thread
-    std::vector<float> scores;
     std::vector<kernels::KvBlock> blocks;
+    std::vector<float> queries;     // as the attention kernel wants them
+    std::vector<std::byte> stored;  // one head's K or V on its way to its page
   };
 
   // body(begin, end, thread) over [0, count): shared among the threads if the whole takes long enough.
@@ -102,9 +99,9 @@ class CpuExecutor final : public Executor {
 
   void EmbedRows(const BoundOp& bound, const Pass& pass);
   void RunRowOperators(LoadedStage& stage, std::span<const BoundOp> chain, const Pass& pass);
-  void ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pass& pass, int row);
+  void ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pass& pass, int row, Worker& worker);
   void QuantizeRow(const BoundOp& bound, const Quantize& op, int row);
-  void StoreRow(LoadedStage& stage, const BoundOp& bound, const StoreKv& op, const Pass& pass, int row);
+  void StoreRow(LoadedStage& stage, const BoundOp& bound, const StoreKv& op, const Pass& pass, int row, Worker& worker);
   void Multiply(const BoundOp& bound, const Linear& op, int rows);
   void AttendRows(LoadedStage& stage, const BoundOp& bound, const Attend& op, const Pass& pass);
 
@@ -123,6 +120,8 @@ class CpuExecutor final : public Executor {
   std::vector<int> logit_rows_;
   AlignedBuffer gathered_, gathered_scales_;  // input rows of the output layer
   std::vector<Worker> workers_;
+  AttentionPlan attention_;
+  std::vector<float> partials_;  // of attention tiles that are cut
   int64_t resident_bytes_ = 0;
 };
 
@@ -135,7 +134,8 @@ Status CpuExecutor::CheckStage(const Stage& stage) const {
                                        ToString(linear->input.code), ToString(linear->weights.code)));
       }
       const auto* attend = std::get_if<Attend>(&op);
-      if (attend != nullptr && KernelKvCode(attend->query.code) != KernelKvCode(attend->kv.code)) {
+      if (attend != nullptr && attend->query.code != attend->kv.code &&
+          !(IsInteger(attend->query.code) && IsInteger(attend->kv.code))) {
         return Unsupported(fmt::format("the CPU executor has no attention of {} queries over {} KV",
                                        ToString(attend->query.code), ToString(attend->kv.code)));
       }
@@ -212,6 +212,14 @@ Status CpuExecutor::CheckPass(const LoadedStage& stage, const Pass& pass) const 
       }
     }
   }
+  for (const PageCopy& copy : pass.page_copies) {
+    for (const int32_t page : {copy.from, copy.to}) {
+      if (uses_kv && (page < 0 || page >= stage.kv.pages())) {
+        return Invalid(fmt::format("pass {}: copy of page {} to page {} in a store of {}", pass.id, copy.from, copy.to,
+                                   stage.kv.pages()));
+      }
+    }
+  }
   const auto* embed = std::get_if<Embed>(stage.ops.front().op);
   for (const Row& row : pass.rows) {
     if (embed == nullptr) break;
@@ -285,6 +293,9 @@ Result<Tensor> CpuExecutor::Run(int stage_index, int section, const Pass& pass, 
     for (RopeTable& table : ropes_) table.Extend(positions);
   }
   LODESTONE_RETURN_IF_ERROR(TakeInput(stage, section, rows, in));
+  if (section == 0) {
+    for (const PageCopy& copy : pass.page_copies) stage.kv.Copy(copy.from, copy.to);
+  }
 
   size_t i = section == 0 ? 0 : stage.section_ends[section - 1];
   const size_t end = stage.section_ends[section];
@@ -332,14 +343,16 @@ void CpuExecutor::RunRowOperators(LoadedStage& stage, std::span<const BoundOp> c
   int64_t values = 0;
   for (const BoundOp& bound : chain) values += bound.row_bytes_read / 4;
   ForEach(static_cast<int64_t>(pass.rows.size()), static_cast<double>(values) * kNsPerValue,
-          [&](int64_t begin, int64_t end, int) {
+          [&](int64_t begin, int64_t end, int thread) {
             for (int64_t r = begin; r < end; ++r) {
-              for (const BoundOp& bound : chain) ApplyToRow(stage, bound, pass, static_cast<int>(r));
+              for (const BoundOp& bound : chain) {
+                ApplyToRow(stage, bound, pass, static_cast<int>(r), workers_[thread]);
+              }
             }
           });
 }
 
-void CpuExecutor::ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pass& pass, int row) {
+void CpuExecutor::ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pass& pass, int row, Worker& worker) {
   std::visit(Overloaded{
                  [](const Embed&) {},
                  [&](const Norm& op) {
@@ -365,7 +378,7 @@ void CpuExecutor::ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pas
                                   .head_dim = op.head_dim,
                                   .rotary_dim = op.rope.rotary_dim});
                  },
-                 [&](const StoreKv& op) { StoreRow(stage, bound, op, pass, row); },
+                 [&](const StoreKv& op) { StoreRow(stage, bound, op, pass, row, worker); },
                  [](const Attend&) {},
                  [&](const Gate& op) {
                    kernels_.gate(registers_.Floats(op.gate, row), op.up ? registers_.Floats(*op.up, row) : nullptr,
@@ -412,32 +425,34 @@ void CpuExecutor::QuantizeRow(const BoundOp& bound, const Quantize& op, int row)
   }
 }
 
-void CpuExecutor::StoreRow(LoadedStage& stage, const BoundOp& bound, const StoreKv& op, const Pass& pass, int row) {
+void CpuExecutor::StoreRow(LoadedStage& stage, const BoundOp& bound, const StoreKv& op, const Pass& pass, int row,
+                           Worker& worker) {
   const Row& r = pass.rows[row];
   const int32_t page = pass.page_table[r.sequence * static_cast<size_t>(pass.pages_per_sequence) +
                                        static_cast<size_t>(r.position / KvStore::kPageTokens)];
   const int slot = r.position % KvStore::kPageTokens;
+  const auto code = KernelKvCode(op.format.code);
+  worker.stored.resize(sizeof(uint16_t) * op.head_dim);
+  // The values as they are stored, before they are scattered over the block.
+  const auto convert = [&](const float* x, float* scale, float step, const std::optional<WeightRef>& step_ref) {
+    if (code == kernels::KvCode::kF32) return static_cast<const void*>(x);
+    if (code == kernels::KvCode::kBf16) {
+      kernels_.to_bf16(x, reinterpret_cast<uint16_t*>(worker.stored.data()), op.head_dim);
+    } else {
+      QuantizeRun(x, reinterpret_cast<int8_t*>(worker.stored.data()), scale, op.head_dim, op.head_dim, op.format, step,
+                  step_ref, bound.layer);
+    }
+    return static_cast<const void*>(worker.stored.data());
+  };
   for (int h = 0; h < op.kv_heads; ++h) {
     const KvStore::Block block = stage.kv.At(bound.kv_layer, page, h);
-    const float* k = registers_.Floats(op.k, row) + int64_t{h} * op.head_dim;
-    const float* v = registers_.Floats(op.v, row) + int64_t{h} * op.head_dim;
-    const int64_t at = int64_t{slot} * op.head_dim;
-    switch (KernelKvCode(op.format.code)) {
-      case kernels::KvCode::kF32:
-        std::memcpy(reinterpret_cast<float*>(block.k) + at, k, sizeof(float) * op.head_dim);
-        std::memcpy(reinterpret_cast<float*>(block.v) + at, v, sizeof(float) * op.head_dim);
-        break;
-      case kernels::KvCode::kBf16:
-        kernels_.to_bf16(k, reinterpret_cast<uint16_t*>(block.k) + at, op.head_dim);
-        kernels_.to_bf16(v, reinterpret_cast<uint16_t*>(block.v) + at, op.head_dim);
-        break;
-      case kernels::KvCode::kInt:
-        QuantizeRun(k, reinterpret_cast<int8_t*>(block.k) + at, block.k_scales + slot, op.head_dim, op.head_dim,
-                    op.format, bound.step, op.key_step, bound.layer);
-        QuantizeRun(v, reinterpret_cast<int8_t*>(block.v) + at, block.v_scales + slot, op.head_dim, op.head_dim,
-                    op.format, bound.value_step, op.value_step, bound.layer);
-        break;
-    }
+    const int64_t at = int64_t{h} * op.head_dim;
+    kernels::StoreKey(code, op.head_dim, slot,
+                      convert(registers_.Floats(op.k, row) + at, block.k_scales + slot, bound.step, op.key_step),
+                      block.k);
+    kernels::StoreValue(
+        code, op.head_dim, slot,
+        convert(registers_.Floats(op.v, row) + at, block.v_scales + slot, bound.value_step, op.value_step), block.v);
   }
 }
 
@@ -448,6 +463,13 @@ void CpuExecutor::Multiply(const BoundOp& bound, const Linear& op, int rows) {
   const std::byte* x = reinterpret_cast<const std::byte*>(registers_.Codes(op.in, 0));
   const float* scales = integer ? registers_.Scales(op.in, 0) : nullptr;
   const int64_t row_bytes = registers_.RowBytes(op.in);
+  if (recorder_ != nullptr && op.input.code == Code::kF32) {
+    recorder_->Observe(LinearInput{.weight = {op.weight.kind, bound.layer},
+                                   .x = registers_.Floats(op.in, 0),
+                                   .stride = row_bytes / element,
+                                   .rows = rows,
+                                   .k = op.k});
+  }
   if (op.last_rows_only && static_cast<int>(logit_rows_.size()) != rows) {
     // Only some rows want logits: bring their inputs together.
     rows = static_cast<int>(logit_rows_.size());
@@ -492,47 +514,73 @@ void CpuExecutor::Multiply(const BoundOp& bound, const Linear& op, int rows) {
 }
 
 void CpuExecutor::AttendRows(LoadedStage& stage, const BoundOp& bound, const Attend& op, const Pass& pass) {
+  const bool is_static = op.probability.scales == Scales::kStatic && recorder_ == nullptr;
   const auto code = KernelKvCode(op.kv.code);
   const int group = op.heads / op.kv_heads;
-  const int64_t element = code == kernels::KvCode::kInt ? 1 : (code == kernels::KvCode::kBf16 ? 2 : 4);
-  const int64_t tasks = static_cast<int64_t>(pass.rows.size()) * op.kv_heads;
-  const double mean_context = static_cast<double>(pass.load.context_sum) / static_cast<double>(pass.rows.size());
-  ForEach(tasks, kNsPerAttendProduct * 2 * mean_context * group * op.head_dim,
-          [&](int64_t begin, int64_t end, int thread) {
-            Worker& worker = workers_[thread];
-            for (int64_t task = begin; task < end; ++task) {
-              const auto r = static_cast<int>(task / op.kv_heads);
-              const auto head = static_cast<int>(task % op.kv_heads);
-              const Row& row = pass.rows[r];
-              const int32_t context = row.position + 1;
-              const int blocks = (context + KvStore::kPageTokens - 1) / KvStore::kPageTokens;
-              worker.scores.resize(std::max(worker.scores.size(), static_cast<size_t>(blocks) * KvStore::kPageTokens));
-              worker.blocks.resize(static_cast<size_t>(blocks));
-              for (int b = 0; b < blocks; ++b) {
-                const int32_t page = pass.page_table[row.sequence * static_cast<size_t>(pass.pages_per_sequence) + b];
-                const KvStore::Block block = stage.kv.At(bound.kv_layer, page, head);
-                worker.blocks[b] = {.k = block.k, .v = block.v, .k_scales = block.k_scales, .v_scales = block.v_scales};
-              }
-              kernels::AttendArgs args{};
-              args.q = reinterpret_cast<const std::byte*>(registers_.Codes(op.q, r)) +
-                       int64_t{head} * group * op.head_dim * element;
-              if (code == kernels::KvCode::kInt) args.q_scales = registers_.Scales(op.q, r) + int64_t{head} * group;
-              args.q_scales_stride = 1;
-              args.blocks = worker.blocks.data();
-              args.code = code;
-              args.heads = group;
-              args.head_dim = op.head_dim;
-              args.first = op.window > 0 ? static_cast<int32_t>(std::max<int64_t>(0, context - op.window)) : 0;
-              args.context = context;
-              args.scale = op.scale;
-              args.p_max = static_cast<float>(MaxCode(op.probability.code));
-              const bool is_static = op.probability.scales == Scales::kStatic && recorder_ == nullptr;
-              args.p_scale = is_static ? bound.step : 0.0f;
-              args.out = registers_.Floats(op.out, r) + int64_t{head} * group * op.head_dim;
-              args.scratch = worker.scores.data();
-              kernels_.attend(args);
-            }
-          });
+  const int64_t element = BitsOf(op.query.code) <= 8 ? 1 : BitsOf(op.query.code) / 8;
+  attention_.Plan(pass.rows, {.kv_heads = op.kv_heads,
+                              .group = group,
+                              .head_dim = op.head_dim,
+                              .window = static_cast<int>(op.window),
+                              .threads = threads_.threads()});
+  const auto run = [&](const AttentionPlan::Piece& piece, kernels::AttendStep step, int thread) {
+    Worker& worker = workers_[thread];
+    const AttentionPlan::Tile& tile = attention_.tiles()[piece.tile];
+    const Row& row = pass.rows[tile.row];
+    worker.blocks.resize(std::max(worker.blocks.size(), static_cast<size_t>(tile.block_end)));
+    for (int b = tile.block_begin; b < tile.block_end; ++b) {
+      const int32_t page = pass.page_table[row.sequence * static_cast<size_t>(pass.pages_per_sequence) + b];
+      const KvStore::Block block = stage.kv.At(bound.kv_layer, page, tile.head);
+      worker.blocks[b] = {.k = block.k, .v = block.v, .k_scales = block.k_scales, .v_scales = block.v_scales};
+    }
+    const int64_t first_head = int64_t{tile.head} * group;
+    kernels::AttendArgs args{};
+    args.q = reinterpret_cast<const std::byte*>(registers_.Codes(op.q, tile.row)) + first_head * op.head_dim * element;
+    args.q_stride = registers_.RowBytes(op.q) / element;
+    if (IsInteger(op.query.code)) {
+      args.q_scales = registers_.Scales(op.q, tile.row) + first_head;
+      args.q_scales_stride = registers_.ScalesPerRow(op.q);
+    }
+    args.blocks = worker.blocks.data();
+    args.code = code;
+    args.rows = tile.rows;
+    args.heads = group;
+    args.head_dim = op.head_dim;
+    args.context = row.position + 1;
+    args.window = static_cast<int32_t>(op.window);
+    args.scale = op.scale;
+    args.p_max = static_cast<float>(MaxCode(op.probability.code));
+    args.p_scale = is_static ? bound.step : 0.0f;
+    args.out = registers_.Floats(op.out, tile.row) + first_head * op.head_dim;
+    args.out_stride = registers_.RowBytes(op.out) / static_cast<int64_t>(sizeof(float));
+    worker.queries.resize(std::max(worker.queries.size(), attention_.scratch_floats()));
+    args.scratch = worker.queries.data();
+    args.step = step;
+    args.block_begin = piece.block_begin;
+    args.block_end = piece.block_end;
+    if (step != kernels::AttendStep::kAll) args.partials = partials_.data() + tile.partials;
+    kernels_.attend(args);
+  };
+  partials_.resize(std::max(partials_.size(), attention_.partial_floats()));
+  // A cut tile takes two or three loops; the others are done in the middle one.
+  const auto run_pieces = [&](bool cut_only, kernels::AttendStep step) {
+    const auto body = [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t share = begin; share < end; ++share) {
+        for (const AttentionPlan::Piece& piece : attention_.Share(static_cast<int>(share))) {
+          const bool cut = attention_.tiles()[piece.tile].partials >= 0;
+          if (cut || !cut_only) run(piece, cut ? step : kernels::AttendStep::kAll, thread);
+        }
+      }
+    };
+    const int shares = attention_.shares();
+    shares == 1 ? body(0, 1, 0) : threads_.ParallelFor(shares, body);
+  };
+  const std::span<const int> cut = attention_.cut_tiles();
+  if (is_static && !cut.empty()) run_pieces(true, kernels::AttendStep::kStatistics);
+  run_pieces(false, kernels::AttendStep::kBlocks);
+  ForEach(static_cast<int64_t>(cut.size()), attention_.merge_ns(), [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t i = begin; i < end; ++i) run({.tile = cut[i]}, kernels::AttendStep::kMerge, thread);
+  });
   // Probabilities lie in [0, 1] whatever the input.
   if (recorder_ != nullptr && op.probability_step) recorder_->Observe({op.probability_step->kind, bound.layer}, 1.0f);
 }

@@ -22,6 +22,11 @@ struct Row {
   bool wants_logits = false;
 };
 
+// K and V of a whole page, copied to another one: a sequence that parts from another one takes its last page along.
+struct PageCopy {
+  int32_t from = 0, to = 0;
+};
+
 // One batch of rows, prefill chunks and decode tokens mixed, that travels through all stages. Rows of one sequence are
 // in order of position. Without rows a pass is simulated only, and `load` alone says what it is.
 struct Pass {
@@ -30,6 +35,7 @@ struct Pass {
   std::span<const Row> rows;
   std::span<const int32_t> page_table;  // [sequences][pages_per_sequence]; page p holds positions 64 p … 64 p + 63
   int pages_per_sequence = 0;
+  std::span<const PageCopy> page_copies = {};  // made in this order in every layer before the first row runs
 };
 // The load of a pass with rows.
 Load LoadOf(std::span<const Row> rows);

@@ -1,7 +1,7 @@
 // The bytes of K and V: pages of 64 positions for every layer of a stage.
 //
-// A page of a layer holds, for each KV head, K [64][d], V [64][d] and for integer formats 64 scales of each, so that
-// one head's part of a page is contiguous. int4 codes are held one a byte.
+// A page of a layer holds, for each KV head, a block of K, one of V (layout: kernels/kv_layout.h) and for integer
+// formats 64 scales of each, so that one head's part of a page is contiguous.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,8 @@
 #include "numerics/packed_matrix.h"
 
 namespace lodestone {
+
+kernels::KvCode KernelKvCode(Code code);
 
 class KvStore {
  public:
@@ -30,13 +32,14 @@ class KvStore {
     float* v_scales;
   };
   Block At(int layer, int32_t page, int head);
-  int element_bytes() const { return element_bytes_; }
+  // All layers and heads of a page.
+  void Copy(int32_t from, int32_t to);
   int pages() const { return pages_; }
   int64_t bytes() const;
 
  private:
-  int64_t head_bytes_ = 0, page_bytes_ = 0;
-  int head_dim_ = 0, element_bytes_ = 0, pages_ = 0;
+  int64_t key_bytes_ = 0, value_bytes_ = 0, head_bytes_ = 0, page_bytes_ = 0;
+  int pages_ = 0;
   bool scaled_ = false;
   std::vector<AlignedBuffer> layers_;
 };

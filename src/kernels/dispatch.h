@@ -15,7 +15,7 @@ struct Candidate {
   std::string declined;  // why it cannot run here; empty if it can
 };
 
-// Best first: avx512, avx2, reference. The last always runs.
+// Best first: amx, avx512, avx2, reference. The last always runs.
 std::span<const Candidate> Candidates();
 
 // The forced or the best table. A forced name that is unknown or cannot run here is an error that lists what can.

@@ -79,43 +79,72 @@ struct RopeArgs {
 };
 using RopeFn = void (*)(const RopeArgs&);
 
-// K and V of kBlockTokens consecutive positions of one sequence, one layer and one KV head.
+// K and V of kBlockTokens consecutive positions of one sequence, one layer and one KV head, in the layout of
+// kv_layout.h.
 inline constexpr int32_t kBlockTokens = 64;
 struct KvBlock {
-  const void* k;          // [64][head_dim] f32, bf16 or int8 codes (int4 codes are held one a byte)
-  const void* v;          // likewise
+  const void* k;
+  const void* v;
   const float* k_scales;  // [64], or null for floating point
   const float* v_scales;
 };
 
-enum class KvCode : uint8_t { kF32, kBf16, kInt };
+enum class KvCode : uint8_t { kF32, kBf16, kInt8, kInt4 };
 
-// Attention of one row: the `heads` query heads that share one KV head, over positions [first, context) of its
-// sequence.
-//   s_t = scale × (q · k_t);  p_t = exp(s_t − max s) / Σ exp;  out = Σ_t p_t v_t, blocks merged in order.
-// Blocks are aligned to absolute positions; each block's sum starts at zero and is then added to `out`. For kBf16, p_t
-// is rounded to bf16 before it meets V; all sums are f32. For kInt, q are codes, the dot product is exact, and P is
-// quantised block by block to codes 0..p_max so that each block's P·V is exact in int32:
-//   dynamic  u_t = p_t × v_scale_t, block scale s = max u / p_max, code = round(u_t / s), value = code × s × vcode
-//   static   code = round(p_t / p_scale), at most p_max, value = code × (p_scale × v_scale) × vcode; all v_scales are
-//   equal
-// Nothing of a position outside [first, context) is read, except its scales, whose values do not matter; blocks before
-// `first` may be null. A NaN among the scores makes the whole head NaN.
+// A tile's part of the work, for a tile that is cut over its blocks. Any order of blocks and any cut gives the bits of
+// kAll.
+enum class AttendStep : uint8_t {
+  kAll,         // everything
+  kStatistics,  // only with a static p_scale, first: maxima and sums of blocks [block_begin, block_end) to `partials`
+  kBlocks,      // results of blocks [block_begin, block_end) to `partials`
+  kMerge,       // `partials` to `out`
+};
+
+// Attention of a tile: `rows` consecutive positions of one sequence times the `heads` query heads that share one KV
+// head. Row r sees the positions [first, end) with end = context + r and first = 0, or end − window if that is larger.
+//
+// Blocks are aligned to absolute positions, and each is complete in itself: with m the largest score of its visible
+// positions,
+//   s_t = scale × (q · k_t);  e_t = exp(s_t − m);  l = Σ e_t;  o = Σ e_t v_t
+// Blocks merge in order, with M the largest m so far (S. Rabe and C. Staats, Self-attention does not need O(n²) memory,
+// 2021):
+//   α = exp(M_old − M), β = exp(m − M);  L = α L + β l;  out = α out + β o
+// and at the end out / L. So K and V are read once, scores live for one block, and the bits of a row depend neither on
+// its tile nor on the cut of its sequence.
+//
+// Floating point: q · k and Σ e v each take one fused multiply-add a term, in order, into an f32 that starts at zero.
+// For kBf16, e_t is rounded to bf16 before it meets V (not in l). For integers q are codes, both products are exact,
+// and each block's weights are quantised to codes 0..p_max:
+//   dynamic  u_t = e_t × v_scale_t, step = max u / p_max, code = round(u_t / step), o = (Σ code × vcode) × step
+//   static   first a walk for M and L; then p_t = exp(s_t − M) / L, code = round(p_t / p_scale), at most p_max, and
+//            out += (Σ code × vcode) × (p_scale × v_scale); all v_scales are equal
+// What lies outside a row's positions may be anything and does not matter; blocks before the first row's first may be
+// null. Where a score is NaN, or infinite as the largest of its block, the whole row of that head is NaN.
 struct AttendArgs {
-  const void* q;          // [heads][head_dim] f32 (kF32), bf16 (kBf16) or int8 (kInt)
-  const float* q_scales;  // [heads], or stride 0 static
-  int32_t q_scales_stride;
-  const KvBlock* blocks;  // block b holds positions 64 b .. 64 b + 63
+  const void* q;            // [rows][heads][head_dim] f32 (kF32), bf16 (kBf16) or int8 codes in ±127
+  int64_t q_stride;         // elements from row to row
+  const float* q_scales;    // [rows][heads] for integers
+  int64_t q_scales_stride;  // from row to row
+  const KvBlock* blocks;    // block b holds positions 64 b .. 64 b + 63
   KvCode code;
-  int32_t heads, head_dim;
-  int32_t first, context;  // first > 0 for a sliding window
+  int32_t rows, heads, head_dim;
+  int32_t context;  // positions that row 0 sees end here
+  int32_t window;   // 0: no bound
   float scale;
-  float p_max;     // 255 or 15; kInt only
-  float p_scale;   // static scale of P, or 0 for dynamic; kInt only
-  float* out;      // [heads][head_dim]
-  float* scratch;  // [context rounded up to 64]; contents do not matter
+  float p_max;    // 255 or 15; integers only
+  float p_scale;  // static step of P, or 0 for dynamic; integers only
+  float* out;     // [rows][heads][head_dim]
+  int64_t out_stride;
+  float* scratch;  // [kAttendLanes + 1][head_dim rounded up to 16]; contents do not matter
+  AttendStep step;
+  int32_t block_begin, block_end;  // kStatistics and kBlocks; absolute, within the blocks that the tile sees
+  float* partials;  // [blocks that the tile sees][rows × heads × (2 + head_dim rounded up to 16)]; not for kAll
 };
 using AttendFn = void (*)(const AttendArgs&);
+
+// Query rows times heads that a tile works on at a time: enough that a block of K and V is used often for one reading,
+// few enough that the queries of 128 elements stay in a cache of 32 KB beside them. Larger tiles are cut.
+inline constexpr int32_t kAttendLanes = 32;
 
 struct KernelTable {
   const char* isa;  // "reference", "avx2", "avx512"

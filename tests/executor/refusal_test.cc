@@ -1,4 +1,5 @@
 // What an executor is asked and must not do.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -47,6 +48,23 @@ TEST_F(Refusal, RowsOutsideTheirBounds) {
   // 512 learned positions: a table that would reach further does not help.
   EXPECT_NE(MessageOf({{.position = 512, .token = 3}}, std::vector<int32_t>(9, 0), 9).find("512 positions"),
             std::string::npos);
+}
+
+TEST_F(Refusal, PageCopiesOutsideTheStore) {
+  const std::vector<Row> rows = {{.position = 0, .token = 3}};
+  const std::vector<int32_t> table = {0};
+  for (const PageCopy copy : {PageCopy{0, 2}, PageCopy{2, 0}, PageCopy{-1, 0}, PageCopy{0, -1}}) {
+    const Pass pass{.id = 9,
+                    .load = {},
+                    .rows = rows,
+                    .page_table = table,
+                    .pages_per_sequence = 1,
+                    .page_copies = std::span(&copy, 1)};
+    const auto result = executor_->Run(0, 0, pass, {});
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().message,
+              fmt::format("pass 9: copy of page {} to page {} in a store of 2", copy.from, copy.to));
+  }
 }
 
 TEST_F(Refusal, MisuseOfTheInterface) {

@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <set>
+#include <string_view>
+#include <vector>
 
 #include "host/cpu.h"
 
@@ -29,9 +31,10 @@ TEST(Dispatch, BestComesFirstAndTheReferenceAlwaysRuns) {
   EXPECT_STREQ(candidates.back().table->isa, "reference");
   EXPECT_EQ(candidates.back().declined, "");
 #if defined(__x86_64__)
-  ASSERT_EQ(candidates.size(), 3u);
-  EXPECT_STREQ(candidates[0].table->isa, "avx512");
-  EXPECT_STREQ(candidates[1].table->isa, "avx2");
+  ASSERT_EQ(candidates.size(), 4u);
+  EXPECT_STREQ(candidates[0].table->isa, "amx");
+  EXPECT_STREQ(candidates[1].table->isa, "avx512");
+  EXPECT_STREQ(candidates[2].table->isa, "avx2");
 #endif
 }
 
@@ -43,6 +46,17 @@ TEST(Dispatch, DeclinesForAReasonThatNamesTheMissingFeature) {
     EXPECT_EQ(candidate.declined.empty(), cpu.avx512f && cpu.avx512bw && cpu.avx512vl && cpu.avx512dq &&
                                               cpu.avx512_vnni && cpu.avx2 && cpu.fma && cpu.f16c);
   }
+}
+
+TEST(Dispatch, AmxNeedsAllOfAvx512AndThePermissionOfTheSystem) {
+  const CpuFeatures cpu = DetectCpuFeatures();
+  const auto candidates = Candidates();
+  if (std::string_view(candidates[0].table->isa) != "amx") GTEST_SKIP() << "not an x86 build";
+  const std::string& declined = candidates[0].declined;
+  const bool has_tiles = cpu.amx_tile && cpu.amx_int8;
+  EXPECT_EQ(declined.find("amx_tile") != std::string::npos, !cpu.amx_tile) << declined;
+  EXPECT_EQ(declined.find("amx_int8") != std::string::npos, !cpu.amx_int8) << declined;
+  EXPECT_EQ(declined.empty(), has_tiles && candidates[1].declined.empty() && RequestAmxTiles().ok()) << declined;
 }
 
 TEST(Dispatch, NothingForcedIsTheFirstThatRuns) {
@@ -79,22 +93,41 @@ TEST(Dispatch, UnknownNameIsAnErrorThatListsWhatCanRun) {
   EXPECT_NE(table.error().message.find("reference"), std::string::npos) << table.error().message;
 }
 
+std::vector<const void*> FunctionsOf(const KernelTable& t) {
+  return {reinterpret_cast<const void*>(t.matmul_f32),
+          reinterpret_cast<const void*>(t.matmul_bf16),
+          reinterpret_cast<const void*>(t.matmul_bf16_int4),
+          reinterpret_cast<const void*>(t.matmul_bf16_int8),
+          reinterpret_cast<const void*>(t.matmul_int8_int4),
+          reinterpret_cast<const void*>(t.matmul_int8_int8),
+          reinterpret_cast<const void*>(t.norm),
+          reinterpret_cast<const void*>(t.quantize),
+          reinterpret_cast<const void*>(t.to_bf16),
+          reinterpret_cast<const void*>(t.add),
+          reinterpret_cast<const void*>(t.gate),
+          reinterpret_cast<const void*>(t.rope),
+          reinterpret_cast<const void*>(t.attend)};
+}
+
 // With object_code_test.cc, which shows what instructions each table's file holds: a table's name says what runs.
 TEST(Dispatch, EveryEntryOfEveryTableIsItsOwnFunction) {
   std::set<const void*> functions;
   for (const Candidate& candidate : Candidates()) {
-    const KernelTable& t = *candidate.table;
-    for (const MatmulFn f : {t.matmul_f32, t.matmul_bf16, t.matmul_bf16_int4, t.matmul_bf16_int8, t.matmul_int8_int4,
-                             t.matmul_int8_int8}) {
-      EXPECT_TRUE(functions.insert(reinterpret_cast<const void*>(f)).second) << t.isa;
-    }
-    for (const void* f : {reinterpret_cast<const void*>(t.norm), reinterpret_cast<const void*>(t.quantize),
-                          reinterpret_cast<const void*>(t.to_bf16), reinterpret_cast<const void*>(t.add),
-                          reinterpret_cast<const void*>(t.gate), reinterpret_cast<const void*>(t.rope),
-                          reinterpret_cast<const void*>(t.attend)}) {
-      EXPECT_TRUE(functions.insert(f).second) << t.isa;
-    }
+    if (std::string_view(candidate.table->isa) == "amx") continue;
+    for (const void* f : FunctionsOf(*candidate.table)) EXPECT_TRUE(functions.insert(f).second) << candidate.table->isa;
   }
+}
+
+TEST(Dispatch, AmxIsAvx512ButForTheIntegerMatmuls) {
+  const auto candidates = Candidates();
+  if (std::string_view(candidates[0].table->isa) != "amx") GTEST_SKIP() << "not an x86 build";
+  const KernelTable &amx = *candidates[0].table, &avx512 = *candidates[1].table;
+  EXPECT_NE(amx.matmul_int8_int4, avx512.matmul_int8_int4);
+  EXPECT_NE(amx.matmul_int8_int8, avx512.matmul_int8_int8);
+  KernelTable same = amx;
+  same.matmul_int8_int4 = avx512.matmul_int8_int4;
+  same.matmul_int8_int8 = avx512.matmul_int8_int8;
+  EXPECT_EQ(FunctionsOf(same), FunctionsOf(avx512));
 }
 
 }  // namespace

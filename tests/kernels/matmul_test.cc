@@ -130,6 +130,23 @@ TEST_P(MatmulProperty, EveryInputTailEqualsTheReference) {
   }
 }
 
+// Blocks of rows and of panels of every size, over more inputs than stay in a first-level cache at once.
+TEST_P(MatmulProperty, EveryRowCountEqualsTheReference) {
+  Random random(12);
+  for (const Product product : kProducts) {
+    for (int rows = 1; rows <= 26; ++rows) {
+      MatmulCase c;
+      c.product = product;
+      c.n = 16 * random.Int(1, 9) - random.Int(0, 15);
+      c.k = rows % 8 == 0 ? 1100 : random.Int(1, 200);
+      c.rows = rows;
+      if (TakesGroups(product) && rows % 4 != 1) c.group = 32 << (rows % 4 == 0 ? 0 : rows % 4 - 1);
+      c.Build(random);
+      ASSERT_TRUE(SameBits(c.Run(table()), c.Run(Reference()))) << c.Name();
+    }
+  }
+}
+
 TEST_P(MatmulProperty, ManyGroupsOfLongInputs) {
   Random random(5);
   for (const int group : {32, 64, 128}) {

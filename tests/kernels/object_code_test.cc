@@ -53,7 +53,7 @@ constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(th
 constexpr bool kSanitized = false;
 #endif
 
-const char* const kIsas[] = {"reference", "avx2", "avx512"};
+const char* const kIsas[] = {"reference", "avx2", "avx512", "amx"};
 
 // A weak symbol compiled with AVX-512 may be the copy that the linker keeps for code that runs without it.
 TEST(ObjectCode, EachIsaExportsItsTableAndNothingWeak) {
@@ -62,7 +62,7 @@ TEST(ObjectCode, EachIsaExportsItsTableAndNothingWeak) {
   if (output.empty()) GTEST_SKIP() << "nm cannot be run";
   auto members = LinesByMember(output);
   const std::map<std::string, std::string> tables = {
-      {"reference", "kReferenceTable"}, {"avx2", "kAvx2Table"}, {"avx512", "kAvx512Table"}};
+      {"reference", "kReferenceTable"}, {"avx2", "kAvx2Table"}, {"avx512", "kAvx512Table"}, {"amx", "kAmxMatmuls"}};
   for (const char* isa : kIsas) {
     if (members[isa].empty()) continue;  // not an x86 build
     std::vector<std::string> exported;
@@ -86,6 +86,10 @@ TEST(ObjectCode, EachIsaHoldsItsInstructionsAndTheDispatcherNone) {
   if (members["avx512"].empty()) GTEST_SKIP() << "not an x86 build";
   EXPECT_TRUE(AnyLineHas(members["avx512"], "%zmm"));
   EXPECT_TRUE(AnyLineHas(members["avx512"], "vpdpbusd"));
+  for (const char* tiles : {"ldtilecfg", "tileloadd", "tdpbssd", "tilestored", "tilerelease"}) {
+    EXPECT_TRUE(AnyLineHas(members["amx"], tiles)) << tiles;
+    EXPECT_FALSE(AnyLineHas(members["avx512"], tiles)) << tiles;
+  }
   EXPECT_TRUE(AnyLineHas(members["avx2"], "%ymm"));
   EXPECT_TRUE(AnyLineHas(members["avx2"], "vpmaddubsw"));
   EXPECT_FALSE(AnyLineHas(members["avx2"], "%zmm"));

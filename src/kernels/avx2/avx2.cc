@@ -16,6 +16,12 @@ namespace {
 //
 #include "kernels/rows/exp.inc"
 //
+#include "kernels/avx2/kv_dots.inc"
+//
+#include "kernels/rows/attend_products.inc"
+//
+#include "kernels/rows/attend_formats.inc"
+//
 #include "kernels/rows/attend.inc"
 #include "kernels/rows/convert.inc"
 #include "kernels/rows/gate.inc"
@@ -24,14 +30,19 @@ namespace {
 #include "kernels/matmul/blocks.inc"
 //
 
-// Panels a block of rows; a panel takes two of 16 registers a row.
-constexpr int kFloatPanels(int rows) { return rows >= 4 ? 1 : (rows == 2 ? 2 : 4); }
+// Rows a block, and panels that fill 16 registers with it: a row takes two sums a panel.
+constexpr int kFloatRows = 6;
+constexpr int kDecodingRows = 4;  // words and what decodes them take registers too
+constexpr int kFloatPanels(int rows) { return rows >= 3 ? 1 : (rows == 2 ? 2 : 4); }
 
 #include "kernels/matmul/float.inc"
 //
 #include "kernels/avx2/dots.inc"
 //
 #include "kernels/matmul/int.inc"
+
+void MatmulInt8Int4(const MatmulArgs& a) { RunInt<Int4Dots>(a); }
+void MatmulInt8Int8(const MatmulArgs& a) { RunInt<Int8Dots>(a); }
 
 }  // namespace
 

@@ -16,6 +16,12 @@ namespace {
 //
 #include "kernels/rows/exp.inc"
 //
+#include "kernels/avx512/kv_dots.inc"
+//
+#include "kernels/rows/attend_products.inc"
+//
+#include "kernels/rows/attend_formats.inc"
+//
 #include "kernels/rows/attend.inc"
 #include "kernels/rows/convert.inc"
 #include "kernels/rows/gate.inc"
@@ -26,13 +32,18 @@ namespace {
 
 // Panels a block of rows. A multiply-add takes 4 cycles and one or two start in each: at least 8 independent sums keep
 // the units busy, and 16 sums with 4 weights stay in 32 registers.
-constexpr int kFloatPanels(int rows) { return rows >= 8 ? 2 : 4; }
+constexpr int kFloatRows = 8;
+constexpr int kDecodingRows = 8;
+constexpr int kFloatPanels(int rows) { return rows > 4 ? 2 : 4; }
 
 #include "kernels/matmul/float.inc"
 //
 #include "kernels/avx512/dots.inc"
 //
 #include "kernels/matmul/int.inc"
+
+void MatmulInt8Int4(const MatmulArgs& a) { RunInt<Int4Dots>(a); }
+void MatmulInt8Int8(const MatmulArgs& a) { RunInt<Int8Dots>(a); }
 
 }  // namespace
 

@@ -16,6 +16,12 @@ namespace {
 //
 #include "kernels/rows/exp.inc"
 //
+#include "kernels/reference/kv_dots.inc"
+//
+#include "kernels/rows/attend_products.inc"
+//
+#include "kernels/rows/attend_formats.inc"
+//
 #include "kernels/rows/attend.inc"
 #include "kernels/rows/convert.inc"
 #include "kernels/rows/gate.inc"
