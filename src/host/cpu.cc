@@ -3,8 +3,12 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <fmt/format.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #endif
 
 namespace lodestone {
@@ -33,12 +37,6 @@ uint64_t SavedStates() {
   return (uint64_t{high} << 32) | low;
 }
 
-// Linux grants the AMX tile registers to a process only on request (arch_prctl ARCH_REQ_XCOMP_PERM, state 18).
-bool RequestTileRegisters() {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 }  // namespace
 
 CpuFeatures DetectCpuFeatures() {
@@ -63,7 +61,7 @@ CpuFeatures DetectCpuFeatures() {
     f.avx512_vnni = Bit(extended.ecx, 11);
     f.avx512_bf16 = extended.eax >= 1 && Bit(Cpuid(7, 1).eax, 5);
   }
-  if (AllOf(saved, kTiles) && Bit(extended.edx, 24) && RequestTileRegisters()) {
+  if (AllOf(saved, kTiles) && Bit(extended.edx, 24)) {
     f.amx_tile = true;
     f.amx_int8 = Bit(extended.edx, 25);
     f.amx_bf16 = Bit(extended.edx, 22);
@@ -71,9 +69,18 @@ CpuFeatures DetectCpuFeatures() {
   return f;
 }
 
+Status RequestAmxTiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  static const int refused = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? 0 : errno;
+  if (refused == 0) return {};
+  return Unsupported(
+      fmt::format("the system refuses the tile registers (arch_prctl ARCH_REQ_XCOMP_PERM: {})", strerror(refused)));
+}
+
 #else
 
 CpuFeatures DetectCpuFeatures() { return {}; }
+Status RequestAmxTiles() { return Unsupported("this processor has no tile registers"); }
 
 #endif
 

@@ -8,7 +8,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
+
+#include "host/sysfs.h"
 
 namespace lodestone {
 namespace {
@@ -32,12 +35,7 @@ Result<uint64_t> ReadNumber(const std::string& path) {
   return value;
 }
 
-std::string ReadName(const fs::path& zone) {
-  std::ifstream file(zone / "name");
-  std::string name;
-  std::getline(file, name);
-  return name;
-}
+std::string ReadName(const fs::path& zone) { return FirstLine((zone / "name").string()); }
 
 // Top-level package zones in a fixed order. "intel-rapl:0" is a zone, "intel-rapl:0:1" a part of it. The same package
 // can appear again under "intel-rapl-mmio", another way to the same counter; '-' sorts before ':', so order by length
@@ -61,7 +59,26 @@ std::vector<fs::path> PackageZones(const std::string& root, std::error_code& err
   return zones;
 }
 
+// The DRAM zone among the parts of a package: "intel-rapl:0:1" beside "intel-rapl:0".
+std::optional<fs::path> DramZone(const std::string& root, const fs::path& package) {
+  const std::string prefix = package.filename().string() + ":";
+  std::error_code error;
+  for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().filename().string().starts_with(prefix) && ReadName(entry->path()) == "dram")
+      return entry->path();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+Result<EnergyMeter::Zone> EnergyMeter::OpenZone(const std::string& folder) {
+  Zone zone;
+  zone.energy_path = folder + "/energy_uj";
+  LODESTONE_ASSIGN_OR_RETURN(zone.last_uj, ReadNumber(zone.energy_path));
+  LODESTONE_ASSIGN_OR_RETURN(zone.range_uj, ReadNumber(folder + "/max_energy_range_uj"));
+  return zone;
+}
 
 Result<EnergyMeter> EnergyMeter::Open(const std::string& powercap_root) {
   std::error_code error;
@@ -73,18 +90,26 @@ Result<EnergyMeter> EnergyMeter::Open(const std::string& powercap_root) {
   }
   EnergyMeter meter;
   for (const fs::path& package : packages) {
-    Zone zone;
-    zone.energy_path = (package / "energy_uj").string();
-    LODESTONE_ASSIGN_OR_RETURN(zone.last_uj, ReadNumber(zone.energy_path));
-    LODESTONE_ASSIGN_OR_RETURN(zone.range_uj, ReadNumber((package / "max_energy_range_uj").string()));
-    meter.zones_.push_back(std::move(zone));
+    LODESTONE_ASSIGN_OR_RETURN(Zone zone, OpenZone(package.string()));
+    meter.packages_.push_back(std::move(zone));
+    // Some packages' memory without the others' would be a sum of nothing in particular.
+    const std::optional<fs::path> dram = DramZone(powercap_root, package);
+    Result<Zone> dram_zone = dram ? OpenZone(dram->string()) : Result<Zone>(NotFound("no DRAM zone"));
+    if (dram_zone.ok()) meter.dram_.push_back(*std::move(dram_zone));
   }
+  if (meter.dram_.size() != meter.packages_.size()) meter.dram_.clear();
   return meter;
 }
 
-Result<double> EnergyMeter::JoulesSinceLast() {
+Result<std::optional<double>> EnergyMeter::DramJoulesSinceLast() {
+  if (dram_.empty()) return std::optional<double>();
+  LODESTONE_ASSIGN_OR_RETURN(const double joules, Advance(dram_));
+  return std::optional<double>(joules);
+}
+
+Result<double> EnergyMeter::Advance(std::vector<Zone>& zones) {
   double joules = 0;
-  for (Zone& zone : zones_) {
+  for (Zone& zone : zones) {
     LODESTONE_ASSIGN_OR_RETURN(const uint64_t now, ReadNumber(zone.energy_path));
     if (now < zone.last_uj && zone.range_uj < zone.last_uj) {
       return IoError(fmt::format("{}: the counter fell from {} to {} and its stated range is {}", zone.energy_path,

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "host/cgroup.h"
 #include "host/cpu.h"
+#include "host/sysfs.h"
 #include "host/thread_pool.h"
+#include "host/topology.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -22,15 +25,7 @@
 namespace lodestone {
 namespace {
 
-std::string FirstLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// "48K" and "1024K" are bytes × 1024, "32M" × 1024²; anything else is unknown. "max", a cgroup's word for no limit, is
-// too.
+// "48K" and "1024K" are bytes × 1024, "32M" × 1024²; anything else is unknown.
 std::optional<int64_t> ParseSize(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -58,33 +53,16 @@ std::string CpuName() {
   return "unknown processor";
 }
 
-// The limits of this process's own cgroup and of those above it, version 2 and version 1.
-int64_t MemoryLimit(int64_t installed) {
-  int64_t limit = installed;
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    const size_t controllers = line.find(':');
-    const size_t path = line.find(':', controllers + 1);
-    if (controllers == std::string::npos || path == std::string::npos) continue;
-    const std::string names = line.substr(controllers + 1, path - controllers - 1);
-    if (!names.empty() && names != "memory") continue;
-    const std::string root = names.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-    const char* key = names.empty() ? "/memory.max" : "/memory.limit_in_bytes";
-    std::string group = line.substr(path + 1);
-    for (;;) {
-      if (const auto bytes = ParseSize(FirstLine(root + (group == "/" ? "" : group) + key)))
-        limit = std::min(limit, *bytes);
-      if (group.empty() || group == "/") break;
-      const size_t slash = group.rfind('/');
-      group.resize(slash == std::string::npos ? 0 : slash);
-    }
-  }
-  return limit;
+// "always [madvise] never": the word in brackets.
+std::string HugePages() {
+  const std::string line = FirstLine("/sys/kernel/mm/transparent_hugepage/enabled");
+  const size_t begin = line.find('['), end = line.find(']', begin);
+  return begin == std::string::npos || end == std::string::npos ? "" : line.substr(begin + 1, end - begin - 1);
 }
 
-void ReadCaches(HostInfo& info) {
+void ReadCaches(int cpu, HostInfo& info) {
   for (int index = 0; index < 8; ++index) {
-    const std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
+    const std::string folder = fmt::format("/sys/devices/system/cpu/cpu{}/cache/index{}/", cpu, index);
     const std::string level = FirstLine(folder + "level"), type = FirstLine(folder + "type");
     const auto bytes = ParseSize(FirstLine(folder + "size"));
     if (type == "Instruction") continue;
@@ -100,13 +78,18 @@ HostInfo DescribeHost() {
   HostInfo info;
   info.cpu_name = CpuName();
   info.threads = AvailableThreads();
+  const std::vector<CpuPlace> places = PlacesOf(AffinityCpus());
+  info.cores = CoresOf(places);
+  info.nodes = NodesOf(places);
+  info.huge_pages = HugePages();
   utsname os{};
   info.os = uname(&os) == 0 ? fmt::format("{} {}", os.sysname, os.release) : "unknown system";
   struct sysinfo memory {};
   if (sysinfo(&memory) == 0) {
-    info.memory_bytes = MemoryLimit(static_cast<int64_t>(memory.totalram) * static_cast<int64_t>(memory.mem_unit));
+    info.memory_bytes = static_cast<int64_t>(memory.totalram) * static_cast<int64_t>(memory.mem_unit);
+    info.memory_bytes = std::min(info.memory_bytes, CgroupMemoryLimit().value_or(info.memory_bytes));
   }
-  ReadCaches(info);
+  ReadCaches(AffinityCpus().front(), info);
   return info;
 }
 

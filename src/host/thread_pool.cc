@@ -1,14 +1,20 @@
 #include "host/thread_pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <thread>
 #include <vector>
+
+#include "host/cgroup.h"
+#include "host/topology.h"
 
 namespace lodestone {
 namespace {
@@ -65,24 +71,38 @@ class SpinThenSleep {
   std::condition_variable condition_;
 };
 
+// The processor of each thread, or nothing where the pool is not pinned; see Pinning.
+std::vector<int> ChooseCpus(int threads) {
+  const char* wish = std::getenv("LODESTONE_PIN");
+  if (wish != nullptr && std::string_view(wish) == "0") return {};
+  const std::vector<CpuPlace> places = PlacesOf(AffinityCpus());
+  const bool small = threads < CoresOf(places) && !(wish != nullptr && std::string_view(wish) == "1");
+  if (threads == 1 || small || threads > AvailableThreads()) return {};
+  return CpusForThreads(places, threads);
+}
+
 }  // namespace
 
 struct ThreadPool::State {
   // One cache line each: workers poll `started` while others count `finished`.
   alignas(64) SpinThenSleep started;   // loops begun
   alignas(64) SpinThenSleep finished;  // pieces finished by workers, over all loops
-  alignas(64) const std::function<void(int64_t, int64_t, int)>* body = nullptr;
+  alignas(64) Loop loop;
   int64_t count = 0;
   bool stop = false;
   bool spin = true;
+  std::vector<int> cpus;  // of each thread; empty: not pinned
+  bool caller_pinned = false;
   std::vector<std::thread> workers;
 
   void RunPiece(int thread, int threads) const {
     const int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
-    if (begin < end) (*body)(begin, end, thread);
+    if (begin < end) loop.call(loop.object, begin, end, thread);
   }
 
   void Work(int thread, int threads) {
+    // A refusal, as under a mask that was narrowed meanwhile, leaves the thread to the kernel.
+    if (!cpus.empty()) SetAffinity(std::span(&cpus[static_cast<size_t>(thread)], 1));
     for (uint64_t seen = 0;;) {
       seen = started.Wait(spin, [seen](uint64_t value) { return value != seen; });
       if (stop) return;
@@ -92,30 +112,37 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : threads_(std::max(1, threads)), state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int threads, Pinning pinning)
+    : threads_(std::max(1, threads)), state_(std::make_unique<State>()) {
+  State& state = *state_;
   // With more threads than processors, a spinning thread takes time from one that has work.
-  state_->spin = threads_ <= AvailableThreads();
+  state.spin = threads_ <= AvailableThreads();
+  state.cpus = ChooseCpus(threads_);
   for (int thread = 1; thread < threads_; ++thread) {
-    state_->workers.emplace_back([this, thread] { state_->Work(thread, threads_); });
+    state.workers.emplace_back([this, thread] { state_->Work(thread, threads_); });
   }
+  if (pinning == Pinning::kAll && !state.cpus.empty()) state.caller_pinned = SetAffinity(std::span(&state.cpus[0], 1));
 }
 
 ThreadPool::~ThreadPool() {
   state_->stop = true;
   state_->started.Add(1);
   for (std::thread& worker : state_->workers) worker.join();
+  if (state_->caller_pinned) SetAffinity(AffinityCpus());
 }
 
-void ThreadPool::ParallelFor(int64_t count, const std::function<void(int64_t, int64_t, int)>& body) {
+bool ThreadPool::pinned() const { return !state_->cpus.empty(); }
+
+void ThreadPool::Run(int64_t count, Loop loop) {
   if (count <= 0) return;
-  State& state = *state_;
-  state.body = &body;
-  state.count = count;
   // One piece of work is not worth waking anybody: it would be the last thread's, and runs here under its number.
   if (threads_ == 1 || count == 1) {
-    body(0, count, count == 1 ? threads_ - 1 : 0);
+    loop.call(loop.object, 0, count, count == 1 ? threads_ - 1 : 0);
     return;
   }
+  State& state = *state_;
+  state.loop = loop;
+  state.count = count;
   const uint64_t target = state.finished.value() + static_cast<uint64_t>(threads_ - 1);
   state.started.Add(1);
   state.RunPiece(0, threads_);
@@ -123,14 +150,9 @@ void ThreadPool::ParallelFor(int64_t count, const std::function<void(int64_t, in
 }
 
 int AvailableThreads() {
-  // 8192 processors are the kernel's own limit on x86; a larger mask fails and counts as one.
-  constexpr int kMaxCpus = 8192;
-  cpu_set_t* mask = CPU_ALLOC(kMaxCpus);
-  if (mask == nullptr) return 1;
-  const size_t size = CPU_ALLOC_SIZE(kMaxCpus);
-  const int count = sched_getaffinity(0, size, mask) == 0 ? CPU_COUNT_S(size, mask) : 1;
-  CPU_FREE(mask);
-  return std::max(1, count);
+  const int cpus = std::max(1, static_cast<int>(AffinityCpus().size()));
+  const std::optional<double> quota = CgroupCpuQuota();
+  return quota ? std::clamp(static_cast<int>(std::ceil(std::min(*quota, 1e6))), 1, cpus) : cpus;
 }
 
 }  // namespace lodestone

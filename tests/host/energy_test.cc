@@ -56,6 +56,41 @@ TEST_F(EnergyMeterTest, SumsPackagesOnceAndIgnoresTheirPartsAndThePlatform) {
   EXPECT_EQ(*none, 0.0);
 }
 
+TEST_F(EnergyMeterTest, MemoryIsASumOfItsOwn) {
+  for (const auto& [zone, name] : {std::pair{"intel-rapl:0", "package-0"},
+                                   {"intel-rapl:0:0", "core"},
+                                   {"intel-rapl:0:1", "dram"},
+                                   {"intel-rapl:1", "package-1"},
+                                   {"intel-rapl:1:0", "dram"},
+                                   {"intel-rapl-mmio:0", "package-0"},
+                                   {"intel-rapl-mmio:0:0", "dram"}}) {
+    Zone(zone, name, 100);
+  }
+  auto meter = Open();
+  ASSERT_TRUE(meter.ok()) << meter.error().message;
+  Write("intel-rapl:0:1/energy_uj", "250100");
+  Write("intel-rapl:1:0/energy_uj", "500100");
+  Write("intel-rapl-mmio:0:0/energy_uj", "250100");
+  const auto dram = meter->DramJoulesSinceLast();
+  ASSERT_TRUE(dram.ok());
+  ASSERT_TRUE(dram->has_value());
+  EXPECT_DOUBLE_EQ(**dram, 0.75);
+  const auto packages = meter->JoulesSinceLast();
+  ASSERT_TRUE(packages.ok());
+  EXPECT_EQ(*packages, 0.0);
+}
+
+TEST_F(EnergyMeterTest, TheMemoryOfSomePackagesIsNone) {
+  Zone("intel-rapl:0", "package-0", 1);
+  Zone("intel-rapl:0:0", "dram", 1);
+  Zone("intel-rapl:1", "package-1", 1);
+  auto meter = Open();
+  ASSERT_TRUE(meter.ok());
+  const auto dram = meter->DramJoulesSinceLast();
+  ASSERT_TRUE(dram.ok());
+  EXPECT_FALSE(dram->has_value());
+}
+
 TEST_F(EnergyMeterTest, CountsAcrossTheWrap) {
   Zone("intel-rapl:0", "package-0", 999900, 999999);
   auto meter = Open();

@@ -1,12 +1,16 @@
 #include "host/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <numeric>
 #include <thread>
 #include <vector>
+
+#include "host/topology.h"
 
 namespace lodestone {
 namespace {
@@ -103,7 +107,67 @@ TEST(ThreadPool, PoolsComeAndGo) {
   }
 }
 
-TEST(ThreadPool, ThisProcessHasAProcessor) { EXPECT_GE(AvailableThreads(), 1); }
+TEST(ThreadPool, ThisProcessHasAProcessor) {
+  EXPECT_GE(AvailableThreads(), 1);
+  EXPECT_LE(AvailableThreads(), static_cast<int>(AffinityCpus().size()));
+}
+
+// LODESTONE_PIN for one test.
+class PinningTest : public ::testing::Test {
+ protected:
+  void TearDown() override { unsetenv("LODESTONE_PIN"); }
+  static void Wish(const char* value) { setenv("LODESTONE_PIN", value, 1); }
+  // Processors that the calling thread may run on.
+  static int Allowed() {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : -1;
+  }
+  static std::vector<int> AllowedIn(ThreadPool& pool) {
+    std::vector<int> allowed(static_cast<size_t>(pool.threads()), 0);
+    pool.ParallelFor(pool.threads(),
+                     [&](int64_t, int64_t, int thread) { allowed[static_cast<size_t>(thread)] = Allowed(); });
+    return allowed;
+  }
+};
+
+TEST_F(PinningTest, AFullPoolGivesEachWorkerOneProcessorAndLeavesTheCaller) {
+  if (AvailableThreads() < 2) GTEST_SKIP() << "one processor";
+  ThreadPool pool(AvailableThreads());
+  if (!pool.pinned()) GTEST_SKIP() << "a quota below the number of cores";
+  const std::vector<int> allowed = AllowedIn(pool);
+  EXPECT_EQ(allowed[0], static_cast<int>(AffinityCpus().size()));
+  for (size_t thread = 1; thread < allowed.size(); ++thread) EXPECT_EQ(allowed[thread], 1);
+}
+
+TEST_F(PinningTest, TheCallerIsPinnedOnRequestAndFreedAgain) {
+  if (AvailableThreads() < 2) GTEST_SKIP() << "one processor";
+  Wish("1");
+  const int before = Allowed();
+  {
+    ThreadPool pool(2, Pinning::kAll);
+    ASSERT_TRUE(pool.pinned());
+    EXPECT_EQ(AllowedIn(pool), (std::vector<int>{1, 1}));
+    // A pinned thread's mask is not what the process was given.
+    EXPECT_GE(AvailableThreads(), 2);
+    ThreadPool second(2);
+    EXPECT_EQ(AllowedIn(second), (std::vector<int>{1, 1}));
+  }
+  EXPECT_EQ(Allowed(), before);
+}
+
+TEST_F(PinningTest, OffPinsNothing) {
+  Wish("0");
+  ThreadPool pool(AvailableThreads(), Pinning::kAll);
+  EXPECT_FALSE(pool.pinned());
+  for (const int allowed : AllowedIn(pool)) EXPECT_EQ(allowed, static_cast<int>(AffinityCpus().size()));
+}
+
+TEST_F(PinningTest, MoreThreadsThanProcessorsAreLeftToTheKernel) {
+  Wish("1");
+  ThreadPool pool(static_cast<int>(AffinityCpus().size()) + 1, Pinning::kAll);
+  EXPECT_FALSE(pool.pinned());
+}
 
 }  // namespace
 }  // namespace lodestone
