@@ -12,7 +12,7 @@
 namespace lodestone {
 namespace {
 
-// A pass inside the chain. Its rows are copied: the caller may reuse his after Submit.
+// A pass inside the chain. Its rows, pages and page copies are copied: the caller may reuse his after Submit.
 struct Waiting {
   uint64_t id = 0;
   Time submitted, finished;  // finished: of simulated cards, known at submission
@@ -20,6 +20,7 @@ struct Waiting {
   std::vector<Row> rows;
   std::vector<int32_t> page_table;
   int pages_per_sequence = 0;
+  std::vector<PageCopy> page_copies;
 };
 
 Status CheckCards(const std::vector<Card>& cards, size_t used) {
@@ -102,7 +103,8 @@ Status Appliance::Impl::CheckPass(const Pass& pass) const {
 }
 
 Result<Tensor> Appliance::Impl::Run(const Waiting& waiting) {
-  const Pass pass{waiting.id, waiting.load, waiting.rows, waiting.page_table, waiting.pages_per_sequence};
+  const Pass pass{waiting.id,         waiting.load, waiting.rows, waiting.page_table, waiting.pages_per_sequence,
+                  waiting.page_copies};
   Tensor stream;
   for (size_t k = 0; k < steps.size(); ++k) {
     const size_t first = static_cast<size_t>(steps[k].first), count = static_cast<size_t>(steps[k].count);
@@ -207,6 +209,7 @@ Status Appliance::Submit(const Pass& pass) {
   waiting.rows.assign(pass.rows.begin(), pass.rows.end());
   waiting.page_table.assign(pass.page_table.begin(), pass.page_table.end());
   waiting.pages_per_sequence = pass.pages_per_sequence;
+  waiting.page_copies.assign(pass.page_copies.begin(), pass.page_copies.end());
   impl_->inside.push_back(std::move(waiting));
   return {};
 }

@@ -70,8 +70,8 @@ class Appliance {
   // where no card computes.
   Status Configure(const WeightSource* weights, int pages);
 
-  // Sends a pass into the chain; its rows and page table are read before this returns. Rows are required if and only if
-  // cards compute. Error kBusy: `max_in_flight` passes are inside; take `Next` first.
+  // Sends a pass into the chain; its rows, page table and page copies are read before this returns. Rows are required
+  // if and only if cards compute. Error kBusy: `max_in_flight` passes are inside; take `Next` first.
   Status Submit(const Pass& pass);
 
   // The next pass to leave the chain, in the order of submission; advances the timeline to that moment. None if no pass

@@ -33,22 +33,23 @@ void AddPages(const std::vector<int32_t>& pages, Batch& batch) {
 
 }  // namespace
 
-void BuildBatch(std::span<RequestState* const> users, int prefill_chunk, bool with_rows, Batch& batch) {
+void BuildBatch(std::span<Sequence* const> users, int prefill_chunk, bool with_rows, Batch& batch) {
   batch.shares.clear();
   batch.load = {};
   batch.rows.clear();
   batch.page_table.clear();
+  batch.page_copies.clear();
   batch.pages_per_sequence = 0;
-  for (RequestState* user : users) {
+  for (Sequence* user : users) {
     if (user->decodes()) batch.shares.push_back({.user = user, .first = user->fed, .rows = 1, .wants_logits = true});
   }
   int64_t left = prefill_chunk;
-  for (RequestState* user : users) {
+  for (Sequence* user : users) {
     if (user->decodes() || left == 0) continue;
-    const int64_t rows = std::min(left, user->prompt_tokens - user->fed);
+    const int64_t rows = std::min(left, user->to_chunk - user->fed);
     left -= rows;
     batch.shares.push_back(
-        {.user = user, .first = user->fed, .rows = rows, .wants_logits = user->fed + rows == user->prompt_tokens});
+        {.user = user, .first = user->fed, .rows = rows, .wants_logits = user->fed + rows == user->to_chunk});
   }
   for (const Share& share : batch.shares) {
     AddToLoad(share, batch.load);
@@ -59,6 +60,7 @@ void BuildBatch(std::span<RequestState* const> users, int prefill_chunk, bool wi
   for (const Share& share : batch.shares) {
     AddRows(share, sequence++, batch);
     AddPages(share.user->pages, batch);
+    if (share.user->copy.from != kNoPage) batch.page_copies.push_back(share.user->copy);
   }
 }
 

@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
-#include <limits>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 
-#include "base/quote.h"
-#include "base/utf8.h"
 #include "engine/batcher.h"
+#include "engine/request_check.h"
+#include "engine/scheduler.h"
 
 namespace lodestone {
 
@@ -33,26 +32,11 @@ const char* ToString(FinishReason reason) {
 
 namespace {
 
-// A micro-batch: its users in order of admission, and its one pass.
+// A micro-batch's one pass.
 struct Group {
-  std::vector<RequestState*> users;
   Batch batch;
   bool busy = false;  // in the chain, or in line for it
 };
-
-// Text is shown in whole characters; a stop text that begins inside one could cut it.
-bool IsUtf8(std::string_view text) {
-  while (const size_t length = Utf8CharacterLength(text)) text.remove_prefix(length);
-  return text.empty();
-}
-
-Status CheckOptions(const EngineOptions& options) {
-  if (options.micro_batches < 1)
-    return Invalid(fmt::format("{} micro-batches, expected at least 1", options.micro_batches));
-  if (options.prefill_chunk < 1)
-    return Invalid(fmt::format("a prefill chunk of {} tokens, expected at least 1", options.prefill_chunk));
-  return {};
-}
 
 }  // namespace
 
@@ -60,81 +44,41 @@ struct Engine::Impl {
   Appliance& appliance;
   std::shared_ptr<const Tokenizer> tokenizer;
   EngineOptions options;
-  KvPages pages;
+  Scheduler scheduler;
+  Sampler sampler;
   std::vector<Group> groups;
-  std::unordered_map<RequestId, std::unique_ptr<RequestState>> requests;  // queued and admitted
-  std::unordered_map<RequestId, RequestTimes> times;
-  std::deque<RequestState*> queue;       // not yet admitted
-  std::vector<RequestId> cancellations;  // since the last Step
-  std::deque<size_t> in_line;            // groups with something to submit, longest waiting first
-  std::deque<size_t> in_chain;           // groups whose pass is inside, in the order of submission
+  std::unordered_map<RequestId, std::unique_ptr<RequestState>> requests;  // not ended
+  std::vector<RequestId> cancellations;                                   // since the last Step
+  std::deque<size_t> in_line;    // groups with something to submit, longest waiting first
+  std::deque<size_t> in_chain;   // groups whose pass is inside, in the order of submission
+  std::vector<Sequence*> ready;  // users of the pass being made
   RequestId next_id = 1;
+  uint64_t next_age = 0;
   uint64_t next_pass = 0;
   bool stepping = false;
 
-  Status Check(const Request& request) const;
   void Admit();
   void Line(size_t group);
   void EndCancelled();
   Status SubmitReady();
   Status TakeNext();
   Status Deliver(Group& group, const Done& done);
-  Status Accept(RequestState& user, std::span<const float> logits, Time when);
-  void End(RequestState& user, const TokenEvent& event);
-  void EndWithoutToken(RequestState& user, FinishReason reason);
+  Status AcceptFirst(Sequence& leader, std::span<const float> logits, Time when);
+  Status Accept(Sequence& user, std::span<const float> logits, Time when);
+  void End(Sequence& user, TokenEvent event);
+  void EndWithoutToken(Sequence& user, FinishReason reason, const std::string& error = {});
   Error FailPass(Group& group, Error error);
 };
 
-Status Engine::Impl::Check(const Request& request) const {
-  LODESTONE_RETURN_IF_ERROR(CheckOptions(options));
-  LODESTONE_RETURN_IF_ERROR(request.sampling.Validate());
-  if (request.prompt.empty()) return Invalid("the prompt is empty: at least one token is needed to start from");
-  if (request.max_tokens < 1)
-    return Invalid(fmt::format("{} tokens to generate, expected at least 1", request.max_tokens));
-  const int64_t prompt = static_cast<int64_t>(request.prompt.size());
-  const int64_t limit = std::min<int64_t>(options.max_positions, std::numeric_limits<int32_t>::max());
-  if (prompt > limit || request.max_tokens > limit - prompt) {
-    return Infeasible(fmt::format("a prompt of {} tokens and {} to generate exceed the {} positions of the model",
-                                  prompt, request.max_tokens, limit));
-  }
-  const int64_t needed = PagesPerUser(prompt + request.max_tokens);
-  if (needed > pages.total_pages()) {
-    return Infeasible(fmt::format("a prompt of {} tokens and {} to generate need {} KV pages, the store has {}", prompt,
-                                  request.max_tokens, needed, pages.total_pages()));
-  }
-  for (const std::string& stop : request.stop) {
-    if (stop.empty()) return Invalid("a stop text is empty");
-    if (!IsUtf8(stop)) return Invalid(fmt::format("the stop text {} is not UTF-8", Quoted(stop)));
-    if (!tokenizer) return Invalid("stop texts need a tokenizer, this engine has none");
-  }
-  if (!appliance.computes()) return {};
-  for (size_t i = 0; i < request.prompt.size(); ++i) {
-    const int32_t id = request.prompt[i];
-    if (id >= 0 && id < options.vocab) continue;
-    return Invalid(fmt::format("prompt token {} has id {}, expected 0 to {}", i, id, options.vocab - 1));
-  }
-  return {};
-}
-
 void Engine::Impl::Admit() {
-  while (!queue.empty()) {
-    RequestState& user = *queue.front();
-    const int needed = static_cast<int>(PagesPerUser(user.prompt_tokens + user.request.max_tokens));
-    if (needed > pages.free_pages()) return;
-    user.pages = *pages.Allocate(needed);
-    queue.pop_front();
-    const auto smallest = std::min_element(
-        groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.users.size() < b.users.size(); });
-    const size_t group = static_cast<size_t>(smallest - groups.begin());
-    user.group = static_cast<int>(group);
-    smallest->users.push_back(&user);
-    user.times->admitted = appliance.now();
-    Line(group);
+  while (Sequence* user = scheduler.AdmitNext()) {
+    if (user->times.preemptions == 0) user->times.admitted = appliance.now();
+    Line(static_cast<size_t>(user->group));
   }
 }
 
 void Engine::Impl::Line(size_t group) {
-  if (groups[group].busy || groups[group].users.empty()) return;
+  if (groups[group].busy || scheduler.users(group).empty()) return;
   groups[group].busy = true;
   in_line.push_back(group);
 }
@@ -142,8 +86,13 @@ void Engine::Impl::Line(size_t group) {
 void Engine::Impl::EndCancelled() {
   for (RequestId id : std::exchange(cancellations, {})) {
     const auto found = requests.find(id);
-    // A request whose pass is inside ends when that leaves.
-    if (found != requests.end() && !found->second->in_pass) EndWithoutToken(*found->second, FinishReason::kCancelled);
+    if (found == requests.end()) continue;
+    RequestState& request = *found->second;
+    // What has a pass inside ends when that leaves; the request itself is gone with its last choice.
+    for (size_t choice = 0, n = request.choices.size(); choice < n && requests.contains(id); ++choice) {
+      Sequence& user = request.choices[choice];
+      if (user.begun && !user.ended && !user.in_pass) EndWithoutToken(user, FinishReason::kCancelled);
+    }
   }
 }
 
@@ -153,11 +102,13 @@ Status Engine::Impl::SubmitReady() {
     in_line.pop_front();
     Group& group = groups[index];
     group.busy = false;
-    if (group.users.empty()) continue;
+    scheduler.Prepare(index, ready);
+    if (ready.empty()) continue;
     Batch& batch = group.batch;
-    BuildBatch(group.users, options.prefill_chunk, appliance.computes(), batch);
+    BuildBatch(ready, options.prefill_chunk, appliance.computes(), batch);
     Pass pass{.id = next_pass, .load = batch.load, .rows = batch.rows, .page_table = batch.page_table};
     pass.pages_per_sequence = batch.pages_per_sequence;
+    pass.page_copies = batch.page_copies;
     if (Status status = appliance.Submit(pass); !status.ok()) {
       Error error = FailPass(group, status.error());
       Line(index);
@@ -208,41 +159,66 @@ Status Engine::Impl::Deliver(Group& group, const Done& done) {
   for (const Share& share : group.batch.shares) {
     std::span<const float> mine;
     if (share.wants_logits && computes) mine = std::span(logits.data).subspan(row++ * width, width);
-    if (share.user->cancelled) {
+    const bool numbers =
+        mine.empty() || std::any_of(mine.begin(), mine.end(), [](float x) { return std::isfinite(x); });
+    scheduler.Returned(*share.user, numbers);
+    if (share.user->request->cancelled) {
       EndWithoutToken(*share.user, FinishReason::kCancelled);
     } else if (share.wants_logits) {
-      Status accepted = Accept(*share.user, mine, done.finished);
+      Status accepted = AcceptFirst(*share.user, mine, done.finished);
       if (status.ok()) status = std::move(accepted);
     }
   }
   return status;
 }
 
-Status Engine::Impl::Accept(RequestState& user, std::span<const float> logits, Time when) {
-  RequestTimes& life = *user.times;
-  TokenEvent event{.request = user.id, .id = {}, .text = {}, .time = when};
+// Where a prompt has been computed, the request's other choices begin here, with the same logits.
+Status Engine::Impl::AcceptFirst(Sequence& leader, std::span<const float> logits, Time when) {
+  if (leader.seats == 1) return Accept(leader, logits, when);
+  std::vector<Sequence>& choices = leader.request->choices;
+  for (size_t i = 1; i < choices.size(); ++i) {
+    Sequence& choice = choices[i];
+    choice.begun = true;
+    choice.times = leader.times;
+    choice.tokens = leader.tokens;
+    scheduler.Fork(leader, choice);
+    Line(static_cast<size_t>(choice.group));
+  }
+  Status status;
+  for (size_t i = 0, n = choices.size(); i < n; ++i) {  // the last may be the end of the request, and of `choices`
+    Status accepted = Accept(choices[i], logits, when);
+    if (status.ok()) status = std::move(accepted);
+  }
+  return status;
+}
+
+Status Engine::Impl::Accept(Sequence& user, std::span<const float> logits, Time when) {
+  const RequestState& state = *user.request;
+  const Request& request = state.request;
+  TokenEvent event{.request = state.id, .choice = user.choice, .id = {}, .text = {}, .time = when};
   if (appliance.computes()) {
-    const int64_t position = user.prompt_tokens + life.generated;
-    auto id = Sample(logits, user.request.sampling, user.tokens, user.request.sampling_key, position);
+    const History history{.tokens = user.tokens, .prompt_tokens = static_cast<size_t>(user.times.prompt_tokens)};
+    auto id = sampler.Sample(logits, request.sampling, history, user.sampling_key, user.length());
     if (!id.ok()) {
-      Error error{id.error().code, fmt::format("request {}: {}", user.id, id.error().message)};
-      EndWithoutToken(user, FinishReason::kError);
+      Error error{id.error().code, fmt::format("request {}: {}", state.id, id.error().message)};
+      EndWithoutToken(user, FinishReason::kError, error.message);
       return error;
     }
     event.id = *id;
     user.tokens.push_back(*id);
+    if (request.logprobs >= 0) event.logprobs = LogprobsOf(logits, *id, request.logprobs);
   }
-  if (life.generated++ == 0) life.first_token = when;
-  life.token_times.push_back(when);
+  if (user.times.generated++ == 0) user.times.first_token = when;
+  user.times.token_times.push_back(when);
 
-  const auto& eos = user.request.eos_ids;
-  const bool ends = event.id && !user.request.ignore_eos && std::find(eos.begin(), eos.end(), *event.id) != eos.end();
+  const auto& eos = request.eos_ids;
+  const bool ends = event.id && !request.ignore_eos && std::find(eos.begin(), eos.end(), *event.id) != eos.end();
   StopMatcher::Piece piece;
   if (event.id && !ends) piece = user.text.Push(*event.id);
   event.text = std::move(piece.text);
   if (ends || piece.stopped) {
     event.finish = FinishReason::kStop;
-  } else if (life.generated >= user.request.max_tokens) {
+  } else if (user.times.generated >= request.max_tokens) {
     event.finish = FinishReason::kLength;
   }
   if (event.finish != FinishReason::kNone && !piece.stopped) {
@@ -251,34 +227,48 @@ Status Engine::Impl::Accept(RequestState& user, std::span<const float> logits, T
     if (rest.stopped) event.finish = FinishReason::kStop;
   }
   if (event.finish != FinishReason::kNone) {
-    End(user, event);
-  } else if (user.sink) {
-    user.sink(event);
+    End(user, std::move(event));
+  } else if (state.sink) {
+    state.sink(event);
   }
   return {};
 }
 
-// Takes the request out before its sink hears of it: the sink may add another in its place.
-void Engine::Impl::End(RequestState& user, const TokenEvent& event) {
-  const std::unique_ptr<RequestState> state = std::move(requests.extract(user.id).mapped());
-  if (state->group >= 0) {
-    std::erase(groups[static_cast<size_t>(state->group)].users, state.get());
-  } else {
-    std::erase(queue, state.get());
-  }
-  pages.Release(state->pages);
-  state->times->finished = event.time;
-  if (state->sink) state->sink(event);
+// Takes a request out with its last choice, before its sink hears of it: the sink may add another in its place.
+void Engine::Impl::End(Sequence& user, TokenEvent event) {
+  RequestState& request = *user.request;
+  if (user.begun) scheduler.Remove(user);
+  user.begun = user.ended = true;
+  user.times.finished = event.time;
+  event.times = &user.times;
+  std::unique_ptr<RequestState> last;
+  if (--request.living == 0) last = std::move(requests.extract(request.id).mapped());
+  if (request.sink) request.sink(event);
 }
 
-void Engine::Impl::EndWithoutToken(RequestState& user, FinishReason reason) {
-  StopMatcher::Piece rest = user.text.Finish();
-  End(user, {.request = user.id, .id = {}, .text = std::move(rest.text), .time = appliance.now(), .finish = reason});
+// With choice 0, also those that were to begin with its first token.
+void Engine::Impl::EndWithoutToken(Sequence& user, FinishReason reason, const std::string& error) {
+  std::vector<Sequence>& choices = user.request->choices;
+  const size_t first = static_cast<size_t>(user.choice), last = first + static_cast<size_t>(user.seats);
+  for (size_t i = first; i < last; ++i) {
+    Sequence& choice = choices[i];
+    StopMatcher::Piece rest = choice.text.Finish();
+    End(choice, {.request = choice.request->id,
+                 .choice = choice.choice,
+                 .id = {},
+                 .text = std::move(rest.text),
+                 .time = appliance.now(),
+                 .finish = reason,
+                 .logprobs = {},
+                 .error = error});
+  }
 }
 
 Error Engine::Impl::FailPass(Group& group, Error error) {
   for (const Share& share : group.batch.shares) {
-    EndWithoutToken(*share.user, share.user->cancelled ? FinishReason::kCancelled : FinishReason::kError);
+    const bool cancelled = share.user->request->cancelled;
+    EndWithoutToken(*share.user, cancelled ? FinishReason::kCancelled : FinishReason::kError,
+                    cancelled ? std::string() : error.message);
   }
   return error;
 }
@@ -287,34 +277,48 @@ Engine::Engine(Appliance& appliance, std::shared_ptr<const Tokenizer> tokenizer,
     : impl_(new Impl{.appliance = appliance,
                      .tokenizer = std::move(tokenizer),
                      .options = options,
-                     .pages = KvPages(options.pages),
+                     .scheduler = Scheduler(options, appliance.computes()),
+                     .sampler = {},
                      .groups = std::vector<Group>(static_cast<size_t>(std::max(options.micro_batches, 1))),
                      .requests = {},
-                     .times = {},
-                     .queue = {},
                      .cancellations = {},
                      .in_line = {},
-                     .in_chain = {}}) {}
+                     .in_chain = {},
+                     .ready = {}}) {}
 Engine::~Engine() = default;
 
 Result<RequestId> Engine::Add(Request request, Sink sink) {
-  LODESTONE_RETURN_IF_ERROR(impl_->Check(request));
+  LODESTONE_RETURN_IF_ERROR(
+      CheckRequest(request, impl_->options, impl_->appliance.computes(), impl_->tokenizer != nullptr));
+  if (impl_->scheduler.waiting() >= impl_->options.max_waiting) {
+    return Error{ErrorCode::kBusy,
+                 fmt::format("{} requests wait already; try again later", impl_->options.max_waiting)};
+  }
   const RequestId id = impl_->next_id++;
-  RequestTimes& times = impl_->times[id];
-  times.added = impl_->appliance.now();
-  times.prompt_tokens = static_cast<int64_t>(request.prompt.size());
-  OutputText text(impl_->appliance.computes() ? impl_->tokenizer : nullptr, request.stop);
-  auto state = std::make_unique<RequestState>(RequestState{.id = id,
-                                                           .request = std::move(request),
-                                                           .prompt_tokens = times.prompt_tokens,
-                                                           .sink = std::move(sink),
-                                                           .text = std::move(text),
-                                                           .times = &times,
-                                                           .tokens = {},
-                                                           .pages = {}});
-  state->tokens = std::exchange(state->request.prompt, {});
-  if (!impl_->appliance.computes()) state->tokens = {};
-  impl_->queue.push_back(state.get());
+  const bool computes = impl_->appliance.computes();
+  auto state = std::make_unique<RequestState>();
+  state->id = id;
+  state->sink = std::move(sink);
+  state->living = request.n;
+  for (int choice = 0; choice < request.n; ++choice) {
+    state->choices.push_back({.request = state.get(),
+                              .choice = choice,
+                              .age = impl_->next_age++,
+                              .sampling_key = ChoiceKey(request.sampling_key, choice),
+                              .text = OutputText(computes ? impl_->tokenizer : nullptr, request.stop),
+                              .times = {},
+                              .tokens = {},
+                              .pages = {}});
+    state->choices.back().times.added = impl_->appliance.now();
+    state->choices.back().times.prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  }
+  Sequence& leader = state->choices.front();
+  leader.seats = request.n;
+  leader.begun = true;
+  std::vector<int32_t> prompt = std::exchange(request.prompt, {});
+  if (computes) leader.tokens = std::move(prompt);
+  state->request = std::move(request);
+  impl_->scheduler.Enqueue(leader);
   impl_->requests.emplace(id, std::move(state));
   return id;
 }
@@ -330,6 +334,8 @@ Result<bool> Engine::Step() {
   if (impl_->stepping) return Invalid("Step was called from a sink");
   impl_->stepping = true;
   impl_->EndCancelled();
+  impl_->scheduler.Evict();
+  for (size_t group = 0; group < impl_->groups.size(); ++group) impl_->Line(group);  // those who waited for a page
   impl_->Admit();
   Status status = impl_->SubmitReady();
   const bool any = !impl_->in_chain.empty();
@@ -339,13 +345,15 @@ Result<bool> Engine::Step() {
   return any;
 }
 
-const RequestTimes& Engine::times(RequestId id) const {
-  static const RequestTimes kUnknown;
-  const auto found = impl_->times.find(id);
-  return found == impl_->times.end() ? kUnknown : found->second;
+EngineStats Engine::stats() const {
+  const Scheduler& scheduler = impl_->scheduler;
+  return {.passes = static_cast<int64_t>(impl_->next_pass),
+          .preemptions = scheduler.preemptions(),
+          .requests = static_cast<int>(impl_->requests.size()),
+          .running = scheduler.admitted(),
+          .waiting = scheduler.waiting(),
+          .free_pages = scheduler.pages().free_pages(),
+          .idle_pages = scheduler.pages().idle_pages()};
 }
-
-int64_t Engine::passes() const { return static_cast<int64_t>(impl_->next_pass); }
-int Engine::free_pages() const { return impl_->pages.free_pages(); }
 
 }  // namespace lodestone

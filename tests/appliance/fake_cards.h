@@ -101,6 +101,10 @@ class HashExecutor final : public Executor {
 
   Result<Tensor> Stream(int stage, const Pass& pass, const Tensor& in, int width) {
     auto& kv = kv_[static_cast<size_t>(stage)];
+    for (const PageCopy& copy : pass.page_copies) {
+      const auto page = [](int32_t id) { return static_cast<std::ptrdiff_t>(id) * 64; };
+      std::copy_n(kv.begin() + page(copy.from), 64, kv.begin() + page(copy.to));
+    }
     Tensor out{static_cast<int>(pass.rows.size()), 1, {}};
     for (size_t r = 0; r < pass.rows.size(); ++r) {
       const Row& row = pass.rows[r];

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "appliance/fake_cards.h"
@@ -16,6 +17,8 @@ struct Heard {
   std::vector<std::string> pieces;
   std::vector<Time> times;
   FinishReason finish = FinishReason::kNone;
+  std::string error;
+  RequestTimes life;  // of one that has ended
   int events = 0;
 
   std::string text() const {
@@ -53,29 +56,36 @@ struct EngineRun {
     return errors;
   }
 
-  std::map<RequestId, Heard> heard;
+  std::map<RequestId, Heard> heard;                    // of choice 0
+  std::map<std::pair<RequestId, int>, Heard> choices;  // of the others
   VirtualTimeline clock;
   std::unique_ptr<Appliance> appliance;
   Engine engine;
 
  private:
   void Hear(const TokenEvent& event) {
-    Heard& h = heard[event.request];
+    Heard& h = event.choice == 0 ? heard[event.request] : choices[{event.request, event.choice}];
     EXPECT_EQ(h.finish, FinishReason::kNone) << "an event after the last";
     ++h.events;
     if (event.id) h.ids.push_back(*event.id);
     h.pieces.push_back(event.text);
     h.times.push_back(event.time);
     h.finish = event.finish;
+    h.error = event.error;
+    EXPECT_EQ(event.times != nullptr, event.finish != FinishReason::kNone);
+    if (event.times != nullptr) h.life = *event.times;
   }
 };
 
+// Pages are reserved and not shared, unless a test asks for it: then the schedule follows from the lengths alone.
 inline EngineOptions FakeOptions(int micro_batches = 1, int prefill_chunk = 4, int pages = 64) {
   return {.micro_batches = micro_batches,
           .prefill_chunk = prefill_chunk,
           .pages = pages,
           .max_positions = 1 << 20,
-          .vocab = kFakeVocab};
+          .vocab = kFakeVocab,
+          .prefix_sharing = false,
+          .reserve_pages = true};
 }
 
 // A prompt whose ids depend on `salt`.

@@ -49,7 +49,7 @@ TEST(Engine, PassesCarryDecodeRowsThenPromptChunksInOrderOfAdmission) {
       {1, 1, 1, 8, 8, 8},                      // user 2 at 7, the last
   };
   EXPECT_EQ(loads, expected);
-  EXPECT_EQ(run.engine.passes(), 9);
+  EXPECT_EQ(run.engine.stats().passes, 9);
 }
 
 TEST(Engine, SimulatedTokensHaveTimesAndNoValues) {
@@ -57,7 +57,7 @@ TEST(Engine, SimulatedTokensHaveTimesAndNoValues) {
   const RequestId id = run.Add(FakeRequest(5, 3));
   EXPECT_TRUE(run.Finish().empty());
   // Chunks of 4 and 1 rows, then a row a pass: 140, 110, 110, 110.
-  const RequestTimes& times = run.engine.times(id);
+  const RequestTimes& times = run.heard[id].life;
   EXPECT_EQ(times.token_times, (std::vector<Time>{Ps(250), Ps(360), Ps(470)}));
   EXPECT_EQ(run.heard[id].times, times.token_times);
   EXPECT_EQ(times.admitted, Ps(0));
@@ -103,7 +103,7 @@ TEST(Engine, MoreMicroBatchesThanCreditAllAdvance) {
   std::vector<RequestId> ids;
   for (int user = 0; user < 6; ++user) ids.push_back(run.Add(FakeRequest(1, 10)));
   for (int step = 0; step < 30; ++step) ASSERT_TRUE(*run.engine.Step());
-  for (RequestId id : ids) EXPECT_EQ(run.engine.times(id).generated, 5);
+  for (RequestId id : ids) EXPECT_EQ(run.heard[id].events, 5);
 }
 
 TEST(Engine, RequestsWaitForPagesFirstComeFirstServed) {
@@ -111,14 +111,14 @@ TEST(Engine, RequestsWaitForPagesFirstComeFirstServed) {
   EngineRun run({1}, nullptr, RowCost, FakeOptions(2, 64, 3));
   const RequestId a = run.Add(FakeRequest(60, 5)), b = run.Add(FakeRequest(60, 5)), c = run.Add(FakeRequest(2, 2));
   ASSERT_TRUE(*run.engine.Step());
-  EXPECT_EQ(run.engine.free_pages(), 1);
+  EXPECT_EQ(run.engine.stats().free_pages, 1);
   EXPECT_TRUE(run.Finish().empty());
-  const Time freed = run.engine.times(a).finished;
+  const Time freed = run.heard[a].life.finished;
   EXPECT_GT(freed, Ps(0));
-  EXPECT_EQ(run.engine.times(b).admitted, freed);
-  EXPECT_EQ(run.engine.times(c).admitted, freed);
-  EXPECT_EQ(run.engine.times(b).added, Ps(0));
-  EXPECT_EQ(run.engine.free_pages(), 3);
+  EXPECT_EQ(run.heard[b].life.admitted, freed);
+  EXPECT_EQ(run.heard[c].life.admitted, freed);
+  EXPECT_EQ(run.heard[b].life.added, Ps(0));
+  EXPECT_EQ(run.engine.stats().free_pages, 3);
 }
 
 TEST(Engine, CancelEndsAWaitingRequestAndOneInThePass) {
@@ -134,8 +134,8 @@ TEST(Engine, CancelEndsAWaitingRequestAndOneInThePass) {
   run.engine.Cancel(a);
   EXPECT_FALSE(*run.engine.Step());
   EXPECT_EQ(run.heard[a].finish, FinishReason::kCancelled);
-  EXPECT_EQ(run.engine.times(a).generated, 2);
-  EXPECT_EQ(run.engine.free_pages(), 2);
+  EXPECT_EQ(run.heard[a].life.generated, 2);
+  EXPECT_EQ(run.engine.stats().free_pages, 2);
   run.engine.Cancel(a);
   EXPECT_FALSE(*run.engine.Step());
   EXPECT_EQ(run.heard[a].events, 3);
@@ -151,8 +151,8 @@ TEST(Engine, ARequestCancelledWhileItsPassIsInsideMakesNoFurtherToken) {
   EXPECT_EQ(run.heard[b].finish, FinishReason::kCancelled);
   EXPECT_EQ(run.heard[b].events, 1);
   EXPECT_TRUE(run.Finish().empty());
-  EXPECT_EQ(run.engine.times(a).generated, 5);
-  EXPECT_EQ(run.engine.free_pages(), 64);
+  EXPECT_EQ(run.heard[a].life.generated, 5);
+  EXPECT_EQ(run.engine.stats().free_pages, 64);
 }
 
 TEST(Engine, ASinkMayAddAndCancelButNotStep) {
@@ -175,7 +175,7 @@ TEST(Engine, ASinkMayAddAndCancelButNotStep) {
   EXPECT_EQ(step_error, "Step was called from a sink");
   EXPECT_EQ(tokens, 2);
   EXPECT_EQ(run.heard[victim].finish, FinishReason::kCancelled);
-  EXPECT_EQ(run.engine.times(second).generated, 3);
+  EXPECT_EQ(run.heard[second].life.generated, 3);
 }
 
 TEST(Engine, AFailedPassEndsItsRequestsAndNoOthers) {
@@ -194,7 +194,7 @@ TEST(Engine, AFailedPassEndsItsRequestsAndNoOthers) {
   EXPECT_EQ(run.heard[a].ids.size(), 1u);
   EXPECT_EQ(run.heard[b].finish, FinishReason::kLength);
   EXPECT_EQ(run.heard[b].ids, alone);
-  EXPECT_EQ(run.engine.free_pages(), 64);
+  EXPECT_EQ(run.engine.stats().free_pages, 64);
 }
 
 TEST(Engine, LogitsThatAreNoNumbersEndTheRequest) {
@@ -207,7 +207,7 @@ TEST(Engine, LogitsThatAreNoNumbersEndTheRequest) {
   EXPECT_NE(errors[0].find("request 1: none of the 50 logits at position 5"), std::string::npos);
   EXPECT_EQ(run.heard[id].finish, FinishReason::kError);
   EXPECT_EQ(run.heard[id].ids.size(), 2u);
-  EXPECT_EQ(run.engine.free_pages(), 64);
+  EXPECT_EQ(run.engine.stats().free_pages, 64);
 }
 
 TEST(Engine, LogitsOfAnotherVocabularyAreRefused) {
@@ -232,7 +232,7 @@ TEST(Engine, AnApplianceThatRefusesPassesEndsTheRequests) {
   ASSERT_FALSE(step.ok());
   EXPECT_EQ(step.error().message, "a pass was submitted before the appliance was configured");
   EXPECT_EQ(finish, FinishReason::kError);
-  EXPECT_EQ(engine.free_pages(), 64);
+  EXPECT_EQ(engine.stats().free_pages, 64);
   EXPECT_FALSE(*engine.Step());
 }
 
@@ -274,7 +274,7 @@ TEST(Engine, AddRefusesWhatCannotRun) {
 TEST(Engine, NothingToDoIsSaid) {
   EngineRun run({1}, nullptr, RowCost, FakeOptions(1));
   EXPECT_FALSE(*run.engine.Step());
-  EXPECT_EQ(run.engine.times(7).generated, 0);
+  EXPECT_EQ(run.heard[7].life.generated, 0);
 }
 
 // The shape of the HPEC 2024 run: 28 users in 14 micro-batches over 14 layer cards and an output step of two. With
@@ -290,7 +290,7 @@ TEST(Engine, AFullChainMakesATokenOfEveryUserARound) {
   for (int user = 0; user < 28; ++user) ids.push_back(run.Add(FakeRequest(1024, 1024)));
   EXPECT_TRUE(run.Finish().empty());
   for (RequestId id : ids) {
-    const RequestTimes& times = run.engine.times(id);
+    const RequestTimes& times = run.heard[id].life;
     ASSERT_EQ(times.generated, 1024);
     // 14 micro-batches do not fill 15 steps: each returns after its own transit of 15 × 2. (Towards the end, users
     // whose prompts were done first are gone, and the passes of the others are shorter.)

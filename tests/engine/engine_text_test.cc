@@ -70,7 +70,7 @@ testing::Heard Speak(std::vector<int32_t> script, Request request) {
   });
   EXPECT_TRUE(id.ok());
   for (auto more = engine.Step(); more.ok() && *more;) more = engine.Step();
-  EXPECT_EQ(engine.free_pages(), 4);
+  EXPECT_EQ(engine.stats().free_pages, 4);
   return heard;
 }
 

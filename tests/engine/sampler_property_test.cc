@@ -77,9 +77,10 @@ TEST(SamplerProperty, DrawsFollowTheSoftmaxOfEveryCut) {
     weights.resize(count);
     for (double& w : weights) w /= kept;
 
+    Sampler sampler;
     std::vector<int> counts(count);
     for (int64_t position = 0; position < kDraws; ++position) {
-      const auto id = static_cast<size_t>(*Sample(logits, sampling, {}, 1, position));
+      const auto id = static_cast<size_t>(*sampler.Sample(logits, sampling, {}, 1, position));
       const auto rank = static_cast<size_t>(std::find(order.begin(), order.end(), id) - order.begin());
       ASSERT_LT(rank, count) << "seed " << seed << ": token " << id << " should have been cut";
       ++counts[rank];
