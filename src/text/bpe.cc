@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/quote.h"
 #include "text/utf8.h"
@@ -44,8 +45,31 @@ size_t Bpe::PairHash::operator()(uint64_t pair) const {
   return static_cast<size_t>(pair ^ (pair >> 31));
 }
 
-Result<Bpe> Bpe::Read(ObjectReader& reader, const Vocabulary& vocabulary) {
+Bpe Bpe::Make(std::span<const Rule> rules, const Settings& settings, const Vocabulary& vocabulary) {
   Bpe model;
+  model.settings_ = settings;
+  if (settings.byte_fallback) model.byte_tokens_ = FindByteTokens(vocabulary);
+  model.merges_.reserve(rules.size());
+  for (const Rule& rule : rules) {
+    model.merges_.insert_or_assign(PairOf(rule.left, rule.right), Merge{rule.rank, rule.whole});
+  }
+  return model;
+}
+
+Result<Bpe::Rule> Bpe::FindRule(std::string_view left, std::string_view right, int32_t rank,
+                                const Vocabulary& vocabulary) {
+  const std::string whole = std::string(left).append(right);
+  std::array<int32_t, 3> ids{};
+  const std::array<std::string_view, 3> tokens = {left, right, whole};
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::optional<int32_t> id = vocabulary.Find(tokens[i]);
+    if (!id) return Invalid(fmt::format("{} is not in the vocabulary", Quoted(tokens[i])));
+    ids[i] = *id;
+  }
+  return Rule{ids[0], ids[1], ids[2], rank};
+}
+
+Result<Bpe> Bpe::Read(ObjectReader& reader, const Vocabulary& vocabulary) {
   if (reader.OptionalNumber("dropout", 0, 0, 1) != 0) {
     reader.Fail("dropout", "merges dropped at random give other tokens at each call; set it to null",
                 ErrorCode::kUnsupported);
@@ -54,53 +78,49 @@ Result<Bpe> Bpe::Read(ObjectReader& reader, const Vocabulary& vocabulary) {
     if (!reader.OptionalString(key, "").empty())
       reader.Fail(key, "is not supported unless empty", ErrorCode::kUnsupported);
   }
-  model.fuse_unknown_ = reader.OptionalBool("fuse_unk", false);
-  model.ignore_merges_ = reader.OptionalBool("ignore_merges", false);
-  if (reader.OptionalBool("byte_fallback", false)) model.byte_tokens_ = FindByteTokens(vocabulary);
+  Settings settings;
+  settings.fuse_unknown = reader.OptionalBool("fuse_unk", false);
+  settings.ignore_merges = reader.OptionalBool("ignore_merges", false);
+  settings.byte_fallback = reader.OptionalBool("byte_fallback", false);
   if (reader.Has("unk_token")) {
     const std::string unknown = reader.RequireString("unk_token");
-    model.unknown_ = vocabulary.Find(unknown);
-    if (!model.unknown_) reader.Fail("unk_token", fmt::format("{} is not in the vocabulary", Quoted(unknown)));
+    settings.unknown = vocabulary.Find(unknown);
+    if (!settings.unknown) reader.Fail("unk_token", fmt::format("{} is not in the vocabulary", Quoted(unknown)));
   } else {
     reader.Ignore("unk_token");
   }
-  LODESTONE_RETURN_IF_ERROR(model.ReadMerges(reader, vocabulary));
-  return model;
+  LODESTONE_ASSIGN_OR_RETURN(const std::vector<Rule> rules, ReadMerges(reader, vocabulary));
+  return Make(rules, settings, vocabulary);
 }
 
-Status Bpe::ReadMerges(ObjectReader& reader, const Vocabulary& vocabulary) {
+// The rank of a merge is its place in the list. A pair that is listed twice keeps its last one, as in the reference
+// implementation.
+Result<std::vector<Bpe::Rule>> Bpe::ReadMerges(ObjectReader& reader, const Vocabulary& vocabulary) {
   const Json* json = reader.Require("merges");
   LODESTONE_RETURN_IF_ERROR(reader.status());
   const Json::Array* list = json->as_array();
   if (list == nullptr) {
     reader.Fail("merges", fmt::format("found {}, expected an array", json->TypeName()));
-    return reader.status();
+    return reader.status().error();
   }
-  merges_.reserve(list->size());
-  std::string joined;
+  std::vector<Rule> rules;
+  rules.reserve(list->size());
   for (size_t i = 0; i < list->size(); ++i) {
     const auto fail = [&](const std::string& message) {
       reader.Fail(fmt::format("merges[{}]", i), message);
-      return reader.status();
+      return reader.status().error();
     };
     const auto halves = HalvesOf((*list)[i]);
     if (!halves) return fail("expected \"left right\" or [\"left\", \"right\"]");
-    joined = std::string(halves->first).append(halves->second);
-    const std::optional<int32_t> left = vocabulary.Find(halves->first);
-    const std::optional<int32_t> right = vocabulary.Find(halves->second);
-    const std::optional<int32_t> whole = vocabulary.Find(joined);
-    for (const auto& [id, token] : {std::pair(left, halves->first), std::pair(right, halves->second),
-                                    std::pair(whole, std::string_view(joined))}) {
-      if (!id) return fail(fmt::format("{} is not in the vocabulary", Quoted(token)));
-    }
-    // A pair that is listed twice keeps its last rank, as in the reference implementation.
-    merges_.insert_or_assign(PairOf(*left, *right), Merge{static_cast<int32_t>(i), *whole});
+    const Result<Rule> rule = FindRule(halves->first, halves->second, static_cast<int32_t>(i), vocabulary);
+    if (!rule.ok()) return fail(rule.error().message);
+    rules.push_back(*rule);
   }
-  return {};
+  return rules;
 }
 
 Status Bpe::Encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& ids) const {
-  if (ignore_merges_) {
+  if (settings_.ignore_merges) {
     if (const std::optional<int32_t> id = scratch.Find(piece)) {
       ids.push_back(*id);
       return {};
@@ -139,13 +159,13 @@ Status Bpe::Spell(std::string_view piece, Scratch& scratch) const {
       after_unknown = false;
       continue;
     }
-    if (!unknown_) {
+    if (!settings_.unknown) {
       return Invalid(
           fmt::format("the character {} (U+{:04X}) has no token, and the tokenizer has neither an unknown token "
                       "nor byte fallback for it",
                       Quoted(character), static_cast<uint32_t>(unit.value)));
     }
-    if (!after_unknown || !fuse_unknown_) add(*unknown_);
+    if (!after_unknown || !settings_.fuse_unknown) add(*settings_.unknown);
     after_unknown = true;
   }
   if (!symbols.empty()) symbols.back().next = kNone;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -21,6 +22,21 @@ class Bpe {
   // What the pieces of one text share: the vocabulary, and memory for the symbols. One a thread.
   class Scratch;
 
+  // `left` and `right` side by side become `whole`; the lowest rank first, and the leftmost pair of a rank.
+  struct Rule {
+    int32_t left, right, whole, rank;
+  };
+  struct Settings {
+    bool byte_fallback = false;  // a character without a token becomes the tokens <0xXX> of its bytes
+    bool fuse_unknown = false;   // unknown characters side by side are one unknown token
+    bool ignore_merges = false;  // a piece that is a token is that token, whatever the merges say
+    std::optional<int32_t> unknown;
+  };
+  // A pair that has two rules keeps the last one.
+  static Bpe Make(std::span<const Rule> rules, const Settings& settings, const Vocabulary& vocabulary);
+  // The rule of two tokens; refused where one of them, or their whole, is not in the vocabulary.
+  static Result<Rule> FindRule(std::string_view left, std::string_view right, int32_t rank,
+                               const Vocabulary& vocabulary);
   // Reads all of "model" but "type" and "vocab".
   static Result<Bpe> Read(ObjectReader& reader, const Vocabulary& vocabulary);
 
@@ -41,16 +57,14 @@ class Bpe {
     return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
   }
 
-  Status ReadMerges(ObjectReader& reader, const Vocabulary& vocabulary);
+  static Result<std::vector<Rule>> ReadMerges(ObjectReader& reader, const Vocabulary& vocabulary);
   Status Spell(std::string_view piece, Scratch& scratch) const;
   void AddCandidate(Scratch& scratch, int32_t left) const;
   void MergeAll(Scratch& scratch) const;
 
   std::unordered_map<uint64_t, Merge, PairHash> merges_;  // by the ids of left and right
+  Settings settings_;
   std::vector<int32_t> byte_tokens_;  // 256 ids of <0x00>..<0xFF>, −1 where absent; empty: no fallback
-  std::optional<int32_t> unknown_;
-  bool fuse_unknown_ = false;
-  bool ignore_merges_ = false;  // a piece that is a token is that token, whatever the merges say
 };
 
 class Bpe::Scratch {

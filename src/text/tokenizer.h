@@ -1,4 +1,4 @@
-// Text to token ids and back, as a Hugging Face `tokenizer.json` describes it.
+// Text to token ids and back, as a Hugging Face `tokenizer.json` or the metadata of a GGUF file describe it.
 //
 // Encoding: added tokens are found in the text; the rest is normalized (normalizer.h), cut into pieces
 // (pre_tokenizer.h) and spelled by the model (bpe.h, word_level.h); the post-processor puts its tokens around the ids.
@@ -22,6 +22,7 @@
 namespace lodestone {
 
 struct TokenizerParts;
+struct TokenList;
 class DecodeRun;
 
 struct EncodeOptions {
@@ -40,6 +41,9 @@ class Tokenizer {
   static Result<std::shared_ptr<const Tokenizer>> Load(const std::string& path);
   // `name` is what messages call the text.
   static Result<std::shared_ptr<const Tokenizer>> Parse(std::string_view json, std::string_view name);
+  // Builds the same components from lists (token_list.h). Refused: lists of different lengths, a token twice or not
+  // UTF-8, an unknown way of cutting, a merge of tokens that are not there.
+  static Result<std::shared_ptr<const Tokenizer>> Make(const TokenList& list, const std::string& name);
   ~Tokenizer();
 
   // Errors: text that is not UTF-8 (with the byte offset), text above 256 MiB, a character that the vocabulary cannot

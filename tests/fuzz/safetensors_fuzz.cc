@@ -8,8 +8,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lodestone;
-  const Result<std::vector<TensorView>> tensors = ParseSafetensors(std::as_bytes(std::span(data, size)), "input");
-  if (!tensors.ok()) return 0;
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(data, size));
+  const Result<std::vector<TensorView>> tensors = ParseSafetensors(bytes, "input");
+  const Result<SafetensorsMetadata> metadata = ParseSafetensorsMetadata(bytes, "input");
+  if (!tensors.ok() || !metadata.ok()) return 0;
   for (const TensorView& tensor : *tensors) {
     if (tensor.type == TensorType::kOther) continue;
     const size_t width = tensor.type == TensorType::kF32 ? 4 : 2;
