@@ -31,6 +31,9 @@ class CalibratedSource final : public WeightSource {
     out[0] = step->second;
     return {};
   }
+  Status ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const override {
+    return base_->ReadPanels(id, first_row, begin, end, matrix);
+  }
   std::string Describe() const override {
     return fmt::format("{}, step sizes calibrated on {} tokens", base_->Describe(), tokens_);
   }
@@ -110,6 +113,18 @@ Result<std::unique_ptr<WeightSource>> Calibrate(const ModelConfig& config, const
     steps[key] = largest > 0 ? largest / max_code : 1.0f;
   }
   return std::unique_ptr<WeightSource>(std::make_unique<CalibratedSource>(std::move(base), std::move(steps), count));
+}
+
+Result<std::string> AddStepSizes(Model& model, const Recipe& recipe, ThreadPool& threads) {
+  if (!NeedsStepSizes(recipe)) return std::string();
+  float step = 0;
+  const WeightId probe{.kind = WeightKind::kAttentionInputStep, .layer = 0};
+  const Status own = model.weights->ReadRow(probe, 0, {&step, 1});
+  if (own.ok()) return std::string("of the checkpoint");
+  if (own.error().code != ErrorCode::kNotFound) return own.error();
+  LODESTONE_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, model.tokenizer->Encode(DefaultCalibrationText(), {}));
+  LODESTONE_ASSIGN_OR_RETURN(model.weights, Calibrate(model.config, recipe, std::move(model.weights), tokens, threads));
+  return std::string("calibrated on the built-in text");
 }
 
 }  // namespace lodestone

@@ -7,11 +7,13 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/status.h"
 #include "host/thread_pool.h"
 #include "model/config.h"
+#include "model/open_model.h"
 #include "model/recipe.h"
 #include "model/weight_source.h"
 
@@ -28,5 +30,9 @@ std::string_view DefaultCalibrationText();
 Result<std::unique_ptr<WeightSource>> Calibrate(const ModelConfig& config, const Recipe& recipe,
                                                 std::unique_ptr<WeightSource> base, std::span<const int32_t> tokens,
                                                 ThreadPool& threads);
+
+// Gives `model` the step sizes that a static recipe needs, by calibration on the built-in text where its own weights
+// have none. Returns how they came about, for the record; empty for a dynamic recipe.
+Result<std::string> AddStepSizes(Model& model, const Recipe& recipe, ThreadPool& threads);
 
 }  // namespace lodestone
