@@ -28,6 +28,9 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Gives back the memory of whole pages of a mapping, which are read from the file again if they are touched again.
+void ReleasePages(std::span<const std::byte> mapped);
+
 // The file's contents; refuses directories and files above `max_bytes`, naming both sizes.
 Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes);
 

@@ -34,7 +34,7 @@ struct Example {
   std::string what, line;  // "the same tokens on sixteen simulated cards", "lodestone generate …"
 };
 
-// One command: `lodestone NAME`.
+// One command: `lodestone NAME`, where NAME is one word or two.
 struct CommandLine {
   std::string name, summary;
   std::string details{};

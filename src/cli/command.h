@@ -23,11 +23,18 @@ std::unique_ptr<Command> MakeDemo();
 std::unique_ptr<Command> MakeGenerate();
 std::unique_ptr<Command> MakePlan();
 std::unique_ptr<Command> MakeSimulate();
+std::unique_ptr<Command> MakePerplexity();
+std::unique_ptr<Command> MakeCompareLogits();
+std::unique_ptr<Command> MakeQuantize();
+std::unique_ptr<Command> MakeBenchInference();
+std::unique_ptr<Command> MakeBenchLimits();
 std::unique_ptr<Command> MakeModels();
 std::unique_ptr<Command> MakeHardware();
+std::unique_ptr<Command> MakeKernels();
 std::unique_ptr<Command> MakeVersion();
 
-// In the order of the help.
+// In the order of the help. A name is one word, or two of which several commands share the first ("bench limits"); no
+// command has a shared first word alone as its name.
 std::vector<std::unique_ptr<Command>> AllCommands();
 
 // The whole program: 0, 1 for refused input or a failed run, 2 for a command line that cannot be understood.

@@ -44,10 +44,10 @@ Result<std::vector<std::vector<int32_t>>> EncodePrompts(const Model& model, cons
 Result<Generation> PrepareGeneration(const GenerateOptions& options) {
   Generation generation;
   const RunOptions& run = options.run;
-  LODESTONE_ASSIGN_OR_RETURN(generation.recipe, ParseRecipe(run.recipe));
   LODESTONE_ASSIGN_OR_RETURN(generation.spec, OpenAppliance(run.appliance));
   LODESTONE_ASSIGN_OR_RETURN(generation.model, OpenModel(run.model));
   const ModelConfig& config = generation.model.config;
+  LODESTONE_ASSIGN_OR_RETURN(generation.recipe, RecipeOf(run, config));
   LODESTONE_ASSIGN_OR_RETURN(const auto encoded, EncodePrompts(generation.model, options));
   const auto users = static_cast<int>(run.users.value_or(static_cast<int64_t>(encoded.size())));
   if (static_cast<size_t>(users) < encoded.size()) {
@@ -76,26 +76,6 @@ Result<Generation> PrepareGeneration(const GenerateOptions& options) {
   return generation;
 }
 
-namespace {
-
-// Gives static recipes the step sizes that a checkpoint without them lacks. Returns how they came about, for the
-// record.
-Result<std::string> AddStepSizes(Generation& generation, ThreadPool& threads) {
-  if (!NeedsStepSizes(generation.recipe)) return std::string();
-  Model& model = generation.model;
-  float step = 0;
-  const WeightId probe{.kind = WeightKind::kAttentionInputStep, .layer = 0};
-  const Status own = model.weights->ReadRow(probe, 0, {&step, 1});
-  if (own.ok()) return std::string("of the checkpoint");
-  if (own.error().code != ErrorCode::kNotFound) return own.error();
-  LODESTONE_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, model.tokenizer->Encode(DefaultCalibrationText(), {}));
-  LODESTONE_ASSIGN_OR_RETURN(model.weights,
-                             Calibrate(model.config, generation.recipe, std::move(model.weights), tokens, threads));
-  return std::string("calibrated on the built-in text");
-}
-
-}  // namespace
-
 Result<RunRecord> RunGeneration(Generation generation, const GenerateOptions& options, const TokenSink& on_token) {
   const RunOptions& run = options.run;
   const BatchOptions& batch = generation.batch;
@@ -107,7 +87,8 @@ Result<RunRecord> RunGeneration(Generation generation, const GenerateOptions& op
   LODESTONE_ASSIGN_OR_RETURN(const int threads, ThreadsToUse(run.threads));
   LODESTONE_ASSIGN_OR_RETURN(Machine machine,
                              OpenMachine(generation.spec, std::move(placement), {.compute = true, .threads = threads}));
-  LODESTONE_ASSIGN_OR_RETURN(const std::string steps, AddStepSizes(generation, *machine.threads));
+  LODESTONE_ASSIGN_OR_RETURN(const std::string steps,
+                             AddStepSizes(generation.model, generation.recipe, *machine.threads));
   const int64_t pages = batch.users * PagesPerUser(batch.context);
   LODESTONE_RETURN_IF_ERROR(machine.appliance->Configure(generation.model.weights.get(), static_cast<int>(pages)));
 
@@ -119,7 +100,7 @@ Result<RunRecord> RunGeneration(Generation generation, const GenerateOptions& op
 
   RunRecord record;
   record.workload = {.model = generation.model.name,
-                     .recipe = run.recipe,
+                     .recipe = generation.recipe.name,
                      .users = batch.users,
                      .micro_batches = std::min(batch.micro_batches, batch.users),
                      .prompt_tokens = generation.longest_prompt,

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
-#include "lab/batch.h"
 #include "appliance/machine.h"
-#include "model/open_model.h"
+#include "base/status.h"
 #include "cli/run_options.h"
 #include "engine/sampler.h"
+#include "lab/batch.h"
+#include "model/open_model.h"
 #include "model/recipe.h"
 #include "report/run_record.h"
 

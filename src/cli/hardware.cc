@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "appliance/machine.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "appliance/machine.h"
 #include "cli/output.h"
 #include "host/cpu.h"
 #include "host/energy.h"
@@ -54,6 +54,8 @@ Json HostJson() {
   }
   Json json;
   json.Set("cpu", host.cpu_name).Set("os", host.os).Set("threads", host.threads);
+  json.Set("cores", host.cores).Set("memory_nodes", host.nodes);
+  json.Set("huge_pages", host.huge_pages.empty() ? Json(nullptr) : Json(host.huge_pages));
   json.Set("memory_bytes", host.memory_bytes).Set("l1d_bytes", OptionalBytes(host.l1d_bytes));
   json.Set("l2_bytes", OptionalBytes(host.l2_bytes)).Set("l3_bytes", OptionalBytes(host.l3_bytes));
   json.Set("instruction_sets", std::move(isas)).Set("energy", EnergyLine());
@@ -62,11 +64,14 @@ Json HostJson() {
 
 std::string HostText() {
   const HostInfo host = DescribeHost();
-  std::vector<std::vector<std::string>> rows{{"cpu", fmt::format("{}, {} threads", host.cpu_name, host.threads)}};
+  std::vector<std::vector<std::string>> rows{
+      {"cpu", fmt::format("{}, {} on {} of {}", host.cpu_name, Counted(host.threads, "thread"),
+                          Counted(host.cores, "core"), Counted(host.nodes, "memory node"))}};
   rows.push_back({"system", host.os});
   rows.push_back({"memory", FormatBytes(host.memory_bytes)});
   rows.push_back({"caches", fmt::format("L1d {}, L2 {}, L3 {}", ShowBytes(host.l1d_bytes), ShowBytes(host.l2_bytes),
                                         ShowBytes(host.l3_bytes))});
+  rows.push_back({"huge pages", host.huge_pages.empty() ? "unknown" : host.huge_pages});
   rows.push_back({"energy", EnergyLine()});
   for (const kernels::Candidate& candidate : kernels::Candidates()) {
     rows.push_back({candidate.table->isa, candidate.declined.empty() ? "runs here" : candidate.declined});

@@ -4,9 +4,9 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "model/open_model.h"
 #include "cli/output.h"
 #include "model/config.h"
+#include "model/open_model.h"
 #include "report/run_record.h"
 
 namespace lodestone::cli {
@@ -27,6 +27,7 @@ Json ToJson(const ModelConfig& config) {
   json.Set("ffn", config.ffn).Set("heads", config.heads).Set("kv_heads", config.kv_heads);
   json.Set("head_dim", config.head_dim).Set("vocab", config.vocab).Set("max_positions", config.max_positions);
   json.Set("tied_embeddings", config.tied_embeddings);
+  if (config.stored) json.Set("stored_recipe", config.stored->recipe).Set("stored_method", config.stored->method);
   return json;
 }
 
@@ -46,6 +47,7 @@ std::string Details(const ModelConfig& config) {
   add("positions", fmt::format("{}, {}", number(config.max_positions),
                                config.position == PositionKind::kRotary ? "rotary" : "learned"));
   add("norm", config.norm == NormKind::kRms ? "RMSNorm" : "LayerNorm");
+  if (config.stored) add("stored in", fmt::format("{}, by {}", config.stored->recipe, config.stored->method));
   return text;
 }
 
@@ -54,10 +56,12 @@ class ModelsCommand final : public Command {
   CommandLine Line() override {
     return {.name = "models",
             .summary = "The shapes that can be planned and simulated without weights.",
-            .details = "Any Hugging Face directory works in their place; it also brings the weights to generate with.",
+            .details =
+                "Any Hugging Face directory or GGUF file works in their place; it also brings the weights to generate "
+                "with.",
             .options = {{"--json", "", "The same as JSON.", &json_}},
             .operand = "NAME",
-            .operand_help = "A name of the list, or a directory: every figure of its shape.",
+            .operand_help = "A name of the list, a directory or a GGUF file: every figure of its shape.",
             .operand_target = &name_,
             .examples = {{"the list", "lodestone models"}, {"one shape", "lodestone models granite-3b-14l"}}};
   }

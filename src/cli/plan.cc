@@ -2,21 +2,21 @@
 
 #include <fmt/format.h>
 
+#include "appliance/machine.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "appliance/machine.h"
-#include "model/open_model.h"
 #include "cli/output.h"
 #include "cli/plan_table.h"
+#include "model/open_model.h"
 
 namespace lodestone::cli {
 
 Result<Plan> MakePlan(const RunOptions& run) {
   Plan plan;
-  LODESTONE_ASSIGN_OR_RETURN(const Recipe recipe, ParseRecipe(run.recipe));
   LODESTONE_ASSIGN_OR_RETURN(plan.spec, OpenAppliance(run.appliance));
   LODESTONE_ASSIGN_OR_RETURN(plan.config, OpenShape(run.model));
+  LODESTONE_ASSIGN_OR_RETURN(plan.recipe, RecipeOf(run, plan.config));
   const int64_t context = run.context.value_or(plan.config.max_positions);
   if (context > plan.config.max_positions) {
     return Infeasible(
@@ -25,14 +25,14 @@ Result<Plan> MakePlan(const RunOptions& run) {
   const auto users = static_cast<int>(run.users.value_or(1));
   const auto groups = static_cast<int>(run.micro_batches.value_or(DefaultMicroBatches(plan.spec, users)));
   plan.demand = DemandOf(users, groups, context, context, static_cast<int>(run.prefill_chunk));
-  LODESTONE_ASSIGN_OR_RETURN(plan.placement, PlaceOn(plan.spec, plan.config, recipe, plan.demand));
+  LODESTONE_ASSIGN_OR_RETURN(plan.placement, PlaceOn(plan.spec, plan.config, plan.recipe, plan.demand));
   return plan;
 }
 
 std::string RenderPlan(const Plan& plan, const RunOptions& run) {
   const Placement& placement = plan.placement;
   std::string text =
-      fmt::format("{} · {} · {} × {} on {}\n\n", plan.config.name, run.recipe, Counted(plan.demand.users, "user"),
+      fmt::format("{} · {} · {} × {} on {}\n\n", plan.config.name, plan.recipe.name, Counted(plan.demand.users, "user"),
                   Counted(plan.demand.context, "position"), run.appliance);
   text += RenderPlacement(placement);
   text += fmt::format("\n  cards used: {} of {}; instances of the model that fit side by side: {}\n",
@@ -57,7 +57,7 @@ Json ToJson(const Ledger& ledger) {
 
 Json ToJson(const Plan& plan, const RunOptions& run) {
   Json workload;
-  workload.Set("model", plan.config.name).Set("recipe", run.recipe);
+  workload.Set("model", plan.config.name).Set("recipe", plan.recipe.name);
   workload.Set("users", plan.demand.users).Set("context", plan.demand.context);
   Json target;
   target.Set("appliance", run.appliance).Set("cards", plan.placement.cards);

@@ -8,6 +8,7 @@
 #include "cli/run_options.h"
 #include "hardware/hardware.h"
 #include "model/config.h"
+#include "model/recipe.h"
 #include "plan/placement.h"
 
 namespace lodestone::cli {
@@ -17,6 +18,7 @@ inline constexpr int64_t kPlanChunk = 1;
 
 struct Plan {
   ModelConfig config;
+  Recipe recipe;
   std::optional<ApplianceSpec> spec;  // none: this host
   Placement placement;
   Demand demand;

@@ -3,19 +3,22 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "model/recipe.h"
-
 namespace lodestone::cli {
+
+Result<Recipe> RecipeOf(const RunOptions& run, const ModelConfig& config) {
+  if (!run.recipe.empty()) return ParseRecipe(run.recipe);
+  return ParseRecipe(config.stored ? config.stored->recipe : kDefaultRecipe);
+}
 
 Option ModelOption(RunOptions& run, bool weights) {
   return {
       .name = "--model",
-      .value = weights ? "DIR" : "DIR|NAME",
+      .value = weights ? "DIR|FILE" : "DIR|FILE|NAME",
       .help = weights
-                  ? "A Hugging Face directory (config.json, safetensors, tokenizer.json), or random:NAME[@SEED] for "
-                    "a shape of the catalogue with seeded random weights."
-                  : "A Hugging Face directory, of which config.json is read, or a name that 'lodestone models' "
-                    "lists.",
+                  ? "A Hugging Face directory (config.json, safetensors, tokenizer.json), a GGUF file, or "
+                    "random:NAME[@SEED] for a shape of the catalogue with seeded random weights."
+                  : "A Hugging Face directory, of which config.json is read, a GGUF file, or a name that 'lodestone "
+                    "models' lists.",
       .target = &run.model,
       .required = true};
 }
@@ -23,7 +26,8 @@ Option ModelOption(RunOptions& run, bool weights) {
 Option RecipeOption(RunOptions& run) {
   return {.name = "--recipe",
           .value = "R",
-          .help = fmt::format("Number formats: {}, with suffixes such as :g128 or :static (default {}).",
+          .help = fmt::format("Number formats: {}, with suffixes such as :g128 or :static (default: that of a "
+                              "quantised directory, otherwise {}).",
                               fmt::join(RecipeNames(), ", "), kDefaultRecipe),
           .target = &run.recipe};
 }

@@ -5,7 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "base/status.h"
 #include "cli/args.h"
+#include "model/config.h"
+#include "model/recipe.h"
 
 namespace lodestone::cli {
 
@@ -16,12 +19,15 @@ inline constexpr const char* kDefaultRecipe = "w8a8";
 struct RunOptions {
   std::string model;
   std::string appliance = "cpu";
-  std::string recipe = kDefaultRecipe;
+  std::string recipe;  // empty: RecipeOf chooses
   std::optional<int64_t> users, context, micro_batches, threads;
   int64_t prefill_chunk = 128;
   std::optional<double> power_w;
   bool json = false;
 };
+
+// The recipe that was given; without one that of a packed checkpoint, or kDefaultRecipe.
+Result<Recipe> RecipeOf(const RunOptions& run, const ModelConfig& config);
 
 Option ModelOption(RunOptions& run, bool weights);
 Option RecipeOption(RunOptions& run);

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "appliance/machine.h"
 #include "cli/command.h"
 #include "cli/layout.h"
-#include "appliance/machine.h"
-#include "model/open_model.h"
 #include "cli/output.h"
 #include "cli/power.h"
 #include "cli/version.h"
+#include "model/open_model.h"
 #include "report/comparison.h"
 
 namespace lodestone::cli {
@@ -20,6 +20,7 @@ namespace {
 // What both runs of one simulation share.
 struct Setting {
   ModelConfig config;
+  Recipe recipe;
   ApplianceSpec spec;
   Placement placement;
   BatchOptions batch;
@@ -28,7 +29,6 @@ struct Setting {
 Result<Setting> PrepareSimulation(const SimulateOptions& options) {
   const RunOptions& run = options.run;
   Setting setting;
-  LODESTONE_ASSIGN_OR_RETURN(const Recipe recipe, ParseRecipe(run.recipe));
   LODESTONE_ASSIGN_OR_RETURN(std::optional<ApplianceSpec> spec, OpenAppliance(run.appliance));
   if (!spec) {
     return Unsupported(
@@ -37,6 +37,7 @@ Result<Setting> PrepareSimulation(const SimulateOptions& options) {
   }
   setting.spec = *std::move(spec);
   LODESTONE_ASSIGN_OR_RETURN(setting.config, OpenShape(run.model));
+  LODESTONE_ASSIGN_OR_RETURN(setting.recipe, RecipeOf(run, setting.config));
   const int64_t context = options.prompt_tokens + options.tokens;
   if (context > setting.config.max_positions) {
     return Infeasible(fmt::format("{} prompt tokens and {} to generate need {} positions, and '{}' has {}",
@@ -51,7 +52,7 @@ Result<Setting> PrepareSimulation(const SimulateOptions& options) {
       .context = context};
   const Demand demand =
       DemandOf(users, setting.batch.micro_batches, context, options.prompt_tokens, setting.batch.prefill_chunk);
-  LODESTONE_ASSIGN_OR_RETURN(setting.placement, Place(setting.config, recipe, setting.spec, demand));
+  LODESTONE_ASSIGN_OR_RETURN(setting.placement, Place(setting.config, setting.recipe, setting.spec, demand));
   return setting;
 }
 
@@ -94,7 +95,7 @@ Result<Simulation> Simulate(const SimulateOptions& options, const std::function<
   }
   RunRecord& record = simulation.record;
   record.workload = {.model = setting.config.name,
-                     .recipe = options.run.recipe,
+                     .recipe = setting.recipe.name,
                      .users = setting.batch.users,
                      .micro_batches = std::min(setting.batch.micro_batches, setting.batch.users),
                      .prompt_tokens = options.prompt_tokens,

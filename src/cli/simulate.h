@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "lab/batch.h"
 #include "cli/run_options.h"
+#include "lab/batch.h"
 #include "model/config.h"
 #include "report/published.h"
 #include "report/run_record.h"

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <tuple>
 
@@ -50,29 +49,28 @@ class Loader {
     return bound;
   }
 
-  // Packs every matrix that was asked for.
+  // Fills every matrix that was asked for, its panels divided among the threads as a multiplication divides them, so
+  // that each page lies on the memory node of the thread that will stream it.
   Status PackAll(ThreadPool& threads) {
-    std::vector<std::pair<const MatrixKey*, PackedMatrix*>> work;
-    for (auto& [key, matrix] : matrices_) work.emplace_back(&key, matrix.get());
-    std::vector<std::optional<Error>> errors(work.size());
-    threads.ParallelFor(static_cast<int64_t>(work.size()), [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) {
-        const MatrixKey& key = *work[i].first;
-        auto packed = Pack(key.format, key.rows, key.columns, [&](int o, std::span<float> row) {
-          return source_.ReadRow(key.id, int64_t{key.first_row} + o, row);
-        });
-        if (packed.ok()) {
-          *work[i].second = *std::move(packed);
-        } else {
-          errors[i] = Error{packed.error().code, fmt::format("{}: {}", ToString(key.id), packed.error().message)};
-        }
+    std::vector<std::optional<Error>> errors(static_cast<size_t>(threads.threads()));
+    for (auto& entry : matrices_) {  // no structured binding: clang 14 does not let lambdas capture one
+      const MatrixKey& key = entry.first;
+      PackedMatrix& matrix = *entry.second;
+      const auto named = [&](const Error& error) {
+        return Error{error.code, fmt::format("{}: {}", ToString(key.id), error.message)};
+      };
+      auto allocated = AllocatePacked({key.format, key.rows, key.columns});
+      if (!allocated.ok()) return named(allocated.error());
+      matrix = *std::move(allocated);
+      threads.ParallelFor(matrix.panels(), [&](int64_t begin, int64_t end, int thread) {
+        const Status status =
+            source_.ReadPanels(key.id, key.first_row, static_cast<int>(begin), static_cast<int>(end), matrix);
+        if (!status.ok()) errors[static_cast<size_t>(thread)] = status.error();
+      });
+      for (const auto& error : errors) {
+        if (error) return named(*error);
       }
-    });
-    for (const auto& error : errors) {
-      if (error) return *error;
-    }
-    for (const auto& [key, matrix] : matrices_) {
-      bytes_ += static_cast<int64_t>(matrix->codes.size() + matrix->scales.size() + matrix->multipliers.size());
+      bytes_ += matrix.bytes();
     }
     return {};
   }

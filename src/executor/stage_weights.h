@@ -31,8 +31,9 @@ struct StageWeights {
   int64_t resident_bytes = 0;
 };
 
-// Reads and packs what the stages need, matrices in parallel. A matrix that several operators want in one format (a
-// tied table) is packed and held once. Step sizes are not asked for when `calibrating`. The stages outlive the result.
+// Reads and packs what the stages need, the panels of a matrix in parallel. A matrix that several operators want in one
+// format (a tied table) is packed and held once. Step sizes are not asked for when `calibrating`. The stages outlive
+// the result.
 Result<StageWeights> LoadWeights(std::span<const Stage> stages, const WeightSource& source, bool calibrating,
                                  ThreadPool& threads);
 

@@ -1,4 +1,5 @@
-// What a transformer is: the numbers of a Hugging Face `config.json`, or of a shape in `catalog/models/`.
+// What a transformer is: the numbers of a Hugging Face `config.json`, of a GGUF file, or of a shape in
+// `catalog/models/`.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,14 @@ struct Rope {
   friend bool operator==(const Rope&, const Rope&) = default;
 };
 
+// What `lodestone quantize` states in a config.json about the codes beside it.
+struct StoredQuantization {
+  std::string recipe, method;   // "w4a8:g128", "gptq"
+  bool byte_tokenizer = false;  // random weights have no tokenizer.json: ids are bytes
+
+  friend bool operator==(const StoredQuantization&, const StoredQuantization&) = default;
+};
+
 struct ModelConfig {
   std::string name;  // directory or catalogue name
   Architecture architecture = Architecture::kLlama;
@@ -54,6 +63,10 @@ struct ModelConfig {
   std::optional<int32_t> bos_id;
   std::vector<int32_t> eos_ids;
 
+  std::optional<StoredQuantization> stored;  // of a packed checkpoint: its recipe is the default
+
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
+
   int q_width() const { return heads * head_dim; }
   int kv_width() const { return kv_heads * head_dim; }
 };
@@ -69,6 +82,10 @@ int64_t ParameterCount(const ModelConfig& config);
 // ParameterCount.
 Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& file);
 
+// The same in the other direction: reading the result gives `config` back, except its name. For models that come
+// without a config.json, and for those whose rotation unties the output layer.
+Json HuggingFaceConfig(const ModelConfig& config);
+
 // Reads a shape of `catalog/models/`. Keys are those of the struct above; those with a neutral value (multipliers 1, no
 // window, no biases, no rope scaling) may be left out. `description` and `source` say what it is and where its numbers
 // come from; `parameters`, where stated, must equal ParameterCount.
@@ -79,9 +96,10 @@ Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& 
 //   gated_mlp = true             position = "rotary"         rope = { theta = 500000.0, rotary_dim = 128 }
 Result<ModelConfig> ParseCatalogModel(const Json& toml, const std::string& file);
 
-// A directory with config.json (and generation_config.json, whose eos and bos ids win), a shape in a file of the user's
-// own (FILE.toml, as in catalog/models/), or a name of the catalogue. A directory with a config.json wins over a name.
-// An unknown name lists the known ones, with the nearest, and says how to name a directory.
+// A directory with config.json (and generation_config.json, whose eos and bos ids win), a GGUF file, a shape in a file
+// of the user's own (FILE.toml, as in catalog/models/), or a name of the catalogue. A directory with a config.json wins
+// over a name, and so does a file. An unknown name lists the known ones, with the nearest, and says how to name a
+// directory.
 Result<ModelConfig> LoadModelConfig(const std::string& directory_or_name);
 // Names in catalog/models/, sorted, with a one-line description and source each.
 struct CatalogModel {

@@ -321,6 +321,7 @@ Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& 
 
   ModelConfig config;
   config.architecture = family->architecture;
+  ReadStoredQuantization(reader, &config);
   RefuseForeignSettings(reader);
   switch (config.architecture) {
     case Architecture::kGpt2:

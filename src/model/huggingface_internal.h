@@ -12,8 +12,11 @@ namespace lodestone {
 // defaults, storage or the Python implementation.
 bool IsWithoutConsequence(std::string_view key);
 
+// `quantization_config`: that of `lodestone quantize` into config->stored; any other is refused by name.
+void ReadStoredQuantization(ObjectReader& reader, ModelConfig* config);
+
 // Refuses, by name, settings that are known and change the arithmetic in ways that no operator here does: experts,
-// stored quantisation, encoder-decoder models. A value that means "off" is accepted.
+// encoder-decoder models. A value that means "off" is accepted.
 void RefuseForeignSettings(ObjectReader& reader);
 
 // `rope_theta`, `rope_scaling` and the newer `rope_parameters` of one configuration. `partial` is the fraction of a

@@ -120,16 +120,6 @@ bool IsWithoutConsequence(std::string_view key) {
 }
 
 void RefuseForeignSettings(ObjectReader& reader) {
-  if (const Json* quantization = reader.Optional("quantization_config"); quantization != nullptr) {
-    const Json* method = quantization->Find("quant_method");
-    const std::string* name = method == nullptr ? nullptr : method->as_string();
-    reader.Fail(
-        "quantization_config",
-        fmt::format("the checkpoint is stored quantised (quant_method {}), which is not read; take the original "
-                    "F32, F16 or BF16 checkpoint and choose a recipe such as w4a8",
-                    name == nullptr ? "not stated" : Quoted(*name)),
-        ErrorCode::kUnsupported);
-  }
   for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts", "num_experts_per_tok",
                           "moe_intermediate_size", "shared_expert_intermediate_size"}) {
     if (const Json* value = reader.Optional(key); value != nullptr && !IsOff(*value)) {

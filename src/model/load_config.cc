@@ -8,6 +8,7 @@
 #include "base/quote.h"
 #include "model/config.h"
 #include "model/config_check.h"
+#include "model/gguf_model.h"
 #include "model/huggingface_internal.h"
 
 namespace lodestone {
@@ -73,6 +74,7 @@ Result<ModelConfig> LoadModelConfig(const std::string& directory_or_name) {
   const fs::path path(directory_or_name);
   const bool is_directory = IsDirectory(path);
   if (is_directory && Exists(path / "config.json")) return LoadDirectory(path);
+  if (IsGgufFile(path)) return LoadGgufConfig(directory_or_name);
 
   LODESTONE_ASSIGN_OR_RETURN(const std::vector<CatalogModel> models, CatalogModels());
   for (const CatalogModel& model : models) {
@@ -88,7 +90,7 @@ Result<ModelConfig> LoadModelConfig(const std::string& directory_or_name) {
     if (path.extension() == ".toml") return LoadShapeFile(directory_or_name);
     return Invalid(
         fmt::format("{}: found a file, expected the directory that holds config.json and model.safetensors, "
-                    "or a shape in a .toml file",
+                    "a GGUF file, or a shape in a .toml file",
                     directory_or_name));
   }
   if (directory_or_name.find('/') != std::string::npos) {

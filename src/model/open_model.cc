@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/quote.h"
+#include "model/gguf_model.h"
 
 namespace lodestone {
 namespace {
@@ -54,18 +55,21 @@ Result<std::optional<RandomModel>> ParseRandomModel(const std::string& text) {
 Result<Model> OpenModel(const std::string& text) {
   LODESTONE_ASSIGN_OR_RETURN(const std::optional<RandomModel> random, ParseRandomModel(text));
   if (random) return OpenRandom(*random);
+  if (IsGgufFile(text)) return OpenGguf(text);
   std::error_code ignored;
   if (!std::filesystem::exists(text, ignored) && IsCatalogName(text)) {
-    return Invalid(
-        fmt::format("'{0}' is a shape of the catalogue, without weights: name a directory with a checkpoint, or "
-                    "'random:{0}' for random weights",
-                    text));
+    return Invalid(fmt::format(
+        "'{0}' is a shape of the catalogue, without weights: name a directory with a checkpoint or a GGUF file, or "
+        "'random:{0}' for random weights",
+        text));
   }
   Model model;
   LODESTONE_ASSIGN_OR_RETURN(model.config, LoadModelConfig(text));
   model.name = model.config.name;
+  const bool bytes = model.config.stored && model.config.stored->byte_tokenizer;
   LODESTONE_ASSIGN_OR_RETURN(model.tokenizer,
-                             Tokenizer::Load((std::filesystem::path(text) / "tokenizer.json").string()));
+                             bytes ? MakeByteTokenizer(model.config.vocab)
+                                   : Tokenizer::Load((std::filesystem::path(text) / "tokenizer.json").string()));
   LODESTONE_ASSIGN_OR_RETURN(model.weights, OpenCheckpoint(text, model.config));
   return model;
 }

@@ -1,4 +1,4 @@
-// A model that can generate: its shape, its weights and its tokenizer, from a directory or from a seed.
+// A model that can generate: its shape, its weights and its tokenizer, from a directory, a GGUF file or a seed.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,11 @@ struct RandomModel {
 };
 Result<std::optional<RandomModel>> ParseRandomModel(const std::string& text);
 
-// A directory with config.json, weights and tokenizer.json, or random:NAME[@SEED]. A name of the catalogue alone is
-// refused: a shape has no weights.
+// A directory with config.json, weights and tokenizer.json, a GGUF file (gguf_model.h), or random:NAME[@SEED]. A name
+// of the catalogue alone is refused: a shape has no weights.
 Result<Model> OpenModel(const std::string& text);
 
-// Shape alone, for commands that make no tokens: a directory, a name of the catalogue, or random:NAME.
+// Shape alone, for commands that make no tokens: a directory, a GGUF file, a name of the catalogue, or random:NAME.
 Result<ModelConfig> OpenShape(const std::string& text);
 
 // The tokenizer of random weights: ids 0 to 255 are the bytes, 256 begins and 257 ends a text, and the ids above, which

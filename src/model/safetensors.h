@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -30,6 +31,12 @@ struct TensorView {
 // 100 MB, bad JSON, an unknown dtype, offsets that are reversed, overlap, leave holes or pass the end, a shape whose
 // size is not that of the data.
 Result<std::vector<TensorView>> ParseSafetensors(std::span<const std::byte> bytes, std::string_view name);
+// The texts of a file's `__metadata__`, in file order; refused like the above.
+using SafetensorsMetadata = std::vector<std::pair<std::string, std::string>>;
+Result<SafetensorsMetadata> ParseSafetensorsMetadata(std::span<const std::byte> bytes, std::string_view name);
+
+// Bytes of one value; 0 for a name that is no dtype of the format.
+int64_t DtypeBytes(std::string_view dtype);
 
 // All tensors of a model directory: model.safetensors, or the shards that model.safetensors.index.json lists. Refused:
 // a shard that is absent or named with a path, a tensor that the index places in a shard that does not have it, a

@@ -129,6 +129,11 @@ WeightShape VectorIf(bool present, int64_t size) { return present ? WeightShape{
 
 }  // namespace
 
+Status WeightSource::ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const {
+  return PackPanels(
+      begin, end, [&](int o, std::span<float> row) { return ReadRow(id, first_row + o, row); }, matrix);
+}
+
 std::string ToString(const WeightId& id) {
   return id.layer < 0 ? NameOf(id.kind) : fmt::format("layer {} {}", id.layer, NameOf(id.kind));
 }

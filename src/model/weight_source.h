@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "model/config.h"
+#include "numerics/packed_matrix.h"
 
 namespace lodestone {
 
@@ -78,6 +79,10 @@ class WeightSource {
   // Row `row` of the tensor as f32; `out` has the tensor's columns. Refused, by name: a tensor that the model does not
   // have, a row out of range, a span of another size.
   virtual Status ReadRow(const WeightId& id, int64_t row, std::span<float> out) const = 0;
+  // Fills panels [begin, end) of `matrix`, made by AllocatePacked for rows [first_row, first_row + matrix.n) of the
+  // tensor: rounded from the rows, unless the source holds the tensor packed in that very format; then its codes. A
+  // source that stands before another passes this on too, or stored codes would be rounded a second time.
+  virtual Status ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const;
   virtual std::string Describe() const = 0;  // "stories260k (model.safetensors)", "random weights, seed 1"
 };
 
@@ -88,6 +93,10 @@ class WeightSource {
 //
 // Step sizes are optional tensors of shape [1], positive, named `lodestone.layers.3.query_step` and
 // `lodestone.output_input_step` (ToString's words, joined by underscores); no other program writes or reads them.
+//
+// A directory that `lodestone quantize` wrote is opened by OpenPackedCheckpoint (packed_checkpoint.h). Otherwise pages
+// of the mapped files are given back as ReadPanels has used them, so that a checkpoint is not resident beside its
+// codes.
 //
 // GPT-2 stores its matrices as [inputs][outputs]: a row is read with a stride of the outputs, so reading rows in order
 // touches the same cache lines 16 (f32) to 32 (f16) times; fast enough for models of that family (1.5 B).

@@ -127,7 +127,7 @@ std::vector<std::string> WordsOf(const std::string& example, const std::string& 
   std::vector<std::string> words;
   bool quoted = false, inside = false;
   std::string word;
-  for (const char c : example.substr(example.find("lodestone " + command) + 10) + " ") {
+  for (const char c : example.substr(example.find("lodestone " + command) + 10 + command.size()) + " ") {
     if (c == '"') {
       quoted = !quoted;
       inside = true;
@@ -140,7 +140,6 @@ std::vector<std::string> WordsOf(const std::string& example, const std::string& 
       inside = true;
     }
   }
-  words.erase(words.begin());
   return words;
 }
 

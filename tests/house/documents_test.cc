@@ -50,8 +50,9 @@ TEST(Documents, LinksLeadSomewhere) {
 // The commands that the README shows exist.
 TEST(Documents, ReadmeShowsCommandsThatExist) {
   static const std::regex kCommand(R"(^(?:\./run|lodestone) ([a-z]+))");
-  const std::set<std::string> known{"demo",     "generate", "plan", "simulate", "models",
-                                    "hardware", "version",  "test", "tidy",     "format"};
+  const std::set<std::string> known{"demo",     "generate",   "plan",    "simulate", "models",
+                                    "hardware", "version",    "test",    "tidy",     "format",
+                                    "quantize", "perplexity", "compare", "bench",    "kernels"};
   size_t seen = 0;
   for (const std::string& line : Lines(ReadText(Root() / "README.md"))) {
     std::smatch match;

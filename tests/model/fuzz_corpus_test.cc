@@ -9,6 +9,7 @@
 
 extern "C" {
 int Fuzz_safetensors(const uint8_t* data, size_t size);
+int Fuzz_gguf(const uint8_t* data, size_t size);
 int Fuzz_config(const uint8_t* data, size_t size);
 int Fuzz_catalog(const uint8_t* data, size_t size);
 }
@@ -35,6 +36,7 @@ TEST_P(FuzzCorpusTest, EveryInputIsReadOrRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Model, FuzzCorpusTest,
                          ::testing::Values(std::pair<const char*, Entry>{"safetensors", Fuzz_safetensors},
+                                           std::pair<const char*, Entry>{"gguf", Fuzz_gguf},
                                            std::pair<const char*, Entry>{"config", Fuzz_config},
                                            std::pair<const char*, Entry>{"catalog", Fuzz_catalog}),
                          [](const auto& test) { return test.param.first; });
