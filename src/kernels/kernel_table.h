@@ -147,7 +147,7 @@ using AttendFn = void (*)(const AttendArgs&);
 inline constexpr int32_t kAttendLanes = 32;
 
 struct KernelTable {
-  const char* isa;  // "reference", "avx2", "avx512"
+  const char* isa;  // "reference", "avx2", "avx512", "amx"
   MatmulFn matmul_f32;
   MatmulFn matmul_bf16;
   MatmulFn matmul_bf16_int4;
