@@ -15,8 +15,6 @@
 namespace lodestone {
 namespace {
 
-constexpr int kPanelsAtOnce = 32;  // whose mapped rows are resident at a time: a few MB
-
 constexpr size_t kKinds = static_cast<size_t>(WeightKind::kOutputInputStep) + 1;
 
 struct Located {
@@ -57,33 +55,22 @@ class Checkpoint final : public WeightSource {
     return {};
   }
 
-  Status ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const override {
-    const Located* located = Find(id);
-    for (int from = begin; from < end;) {
-      const int to = std::min(end, from + kPanelsAtOnce);
-      LODESTONE_RETURN_IF_ERROR(WeightSource::ReadPanels(id, first_row, from, to, matrix));
-      if (located != nullptr) {
-        Release(*located, first_row + int64_t{from} * kPanel, first_row + std::min(to * kPanel, matrix.n));
-      }
-      from = to;
-    }
-    return {};
-  }
-
   std::string Describe() const override { return fmt::format("{} ({})", config_.name, files_.description()); }
 
  private:
   Checkpoint(SafetensorsModel files, std::string directory, const ModelConfig& config)
       : files_(std::move(files)), directory_(std::move(directory)), config_(config) {}
 
-  // Rows [begin, end) have been used: their pages need not stay resident. Rows that do not lie together (transposed,
-  // fused) are left alone; reading them again brings every page back all the same.
-  static void Release(const Located& located, int64_t begin, int64_t end) {
-    const StoredTensor& stored = located.stored;
-    if (stored.transposed || stored.run < located.shape.rows) return;
-    const int64_t row_bytes = static_cast<int64_t>(located.tensor->data.size()) / stored.outputs;
+  // Rows that do not lie together (transposed, fused) are left alone; reading them again brings every page back all the
+  // same.
+  void Release(const WeightId& id, int64_t begin, int64_t end) const override {
+    const Located* located = Find(id);
+    if (located == nullptr) return;
+    const StoredTensor& stored = located->stored;
+    if (stored.transposed || stored.run < located->shape.rows) return;
+    const int64_t row_bytes = static_cast<int64_t>(located->tensor->data.size()) / stored.outputs;
     const auto first = static_cast<size_t>((stored.first + begin) * row_bytes);
-    ReleasePages(located.tensor->data.subspan(first, static_cast<size_t>((end - begin) * row_bytes)));
+    ReleasePages(located->tensor->data.subspan(first, static_cast<size_t>((end - begin) * row_bytes)));
   }
 
   static void ReadVector(const Located& located, std::span<float> out) {

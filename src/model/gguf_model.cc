@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPanelsAtOnce = 32;  // whose mapped rows are resident at a time: a few MB
 constexpr size_t kKinds = static_cast<size_t>(WeightKind::kOutputInputStep) + 1;
 
 struct MappedGguf {
@@ -61,20 +60,6 @@ class GgufWeights final : public WeightSource {
     return {};
   }
 
-  // Blocks that have been packed need not stay resident beside what was made of them.
-  Status ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const override {
-    const Located* located = Find(id);
-    for (int from = begin; from < end;) {
-      const int to = std::min(end, from + kPanelsAtOnce);
-      LODESTONE_RETURN_IF_ERROR(WeightSource::ReadPanels(id, first_row, from, to, matrix));
-      if (located != nullptr) {
-        Release(*located, first_row + int64_t{from} * kPanel, first_row + std::min(to * kPanel, matrix.n));
-      }
-      from = to;
-    }
-    return {};
-  }
-
   std::string Describe() const override {
     return fmt::format("{} ({})", config().name, fs::path(mapped_.gguf.name).filename().string());
   }
@@ -89,17 +74,18 @@ class GgufWeights final : public WeightSource {
   explicit GgufWeights(MappedGguf mapped) : mapped_(std::move(mapped)) {}
   const ModelConfig& config() const { return mapped_.config; }
 
-  // Pages of rows [begin, end), from the first to the last place where one of them is stored; what lies between and is
-  // read later comes back.
-  void Release(const Located& located, int64_t begin, int64_t end) const {
-    int64_t first = located.place.StoredRow(begin, config().head_dim), last = first;
+  // From the first to the last place where one of the rows is stored; what lies between and is read later comes back.
+  void Release(const WeightId& id, int64_t begin, int64_t end) const override {
+    const Located* located = Find(id);
+    if (located == nullptr) return;
+    int64_t first = located->place.StoredRow(begin, config().head_dim), last = first;
     for (int64_t row = begin + 1; row < end; ++row) {
-      const int64_t stored = located.place.StoredRow(row, config().head_dim);
+      const int64_t stored = located->place.StoredRow(row, config().head_dim);
       first = std::min(first, stored);
       last = std::max(last, stored);
     }
-    const std::span<const std::byte> data = located.tensor->data;
-    const auto row_bytes = data.size() / static_cast<size_t>(located.tensor->shape[0]);
+    const std::span<const std::byte> data = located->tensor->data;
+    const size_t row_bytes = data.size() / static_cast<size_t>(located->tensor->shape[0]);
     ReleasePages(
         data.subspan(static_cast<size_t>(first) * row_bytes, static_cast<size_t>(last - first + 1) * row_bytes));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace lodestone {
@@ -130,8 +131,15 @@ WeightShape VectorIf(bool present, int64_t size) { return present ? WeightShape{
 }  // namespace
 
 Status WeightSource::ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const {
-  return PackPanels(
-      begin, end, [&](int o, std::span<float> row) { return ReadRow(id, first_row + o, row); }, matrix);
+  constexpr int kPanelsAtOnce = 32;  // whose rows are resident at a time: a few MB
+  for (int from = begin; from < end;) {
+    const int to = std::min(end, from + kPanelsAtOnce);
+    LODESTONE_RETURN_IF_ERROR(PackPanels(
+        from, to, [&](int o, std::span<float> row) { return ReadRow(id, first_row + o, row); }, matrix));
+    Release(id, first_row + int64_t{from} * kPanel, first_row + std::min(to * kPanel, matrix.n));
+    from = to;
+  }
+  return {};
 }
 
 std::string ToString(const WeightId& id) {

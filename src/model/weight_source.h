@@ -84,6 +84,10 @@ class WeightSource {
   // source that stands before another passes this on too, or stored codes would be rounded a second time.
   virtual Status ReadPanels(const WeightId& id, int64_t first_row, int begin, int end, PackedMatrix& matrix) const;
   virtual std::string Describe() const = 0;  // "stories260k (model.safetensors)", "random weights, seed 1"
+
+ protected:
+  // Rows [begin, end) have been packed: what a source mapped for them need not stay resident.
+  virtual void Release(const WeightId& /*id*/, int64_t /*begin*/, int64_t /*end*/) const {}
 };
 
 // Every tensor that `config` needs is present with the right shape and dtype when this returns; the files stay mapped.
