@@ -24,6 +24,21 @@ struct Time {
   friend constexpr auto operator<=>(Time, Time) = default;
 };
 
+// Energy in integer picojoules, so that the parts of a sum are the sum. The range is ±9.2 MJ: a card for days.
+struct Energy {
+  int64_t pj = 0;
+
+  static constexpr Energy Joules(double j) { return {static_cast<int64_t>(j * 1e12 + (j < 0 ? -0.5 : 0.5))}; }
+  constexpr double joules() const { return static_cast<double>(pj) * 1e-12; }
+
+  friend constexpr Energy operator+(Energy a, Energy b) { return {a.pj + b.pj}; }
+  constexpr Energy& operator+=(Energy other) {
+    pj += other.pj;
+    return *this;
+  }
+  friend constexpr auto operator<=>(Energy, Energy) = default;
+};
+
 inline constexpr int64_t kKiB = int64_t{1} << 10;
 inline constexpr int64_t kMiB = int64_t{1} << 20;
 inline constexpr int64_t kGiB = int64_t{1} << 30;

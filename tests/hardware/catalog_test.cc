@@ -19,7 +19,7 @@ TEST(HardwareCatalog, EveryFileParsesAndIsNamedLikeItsFile) {
     ASSERT_NE(json->Find("name"), nullptr);
     EXPECT_EQ(*json->Find("name")->as_string(), file.stem());
     const std::string kind = *json->Find("kind")->as_string();
-    EXPECT_TRUE(kind == "chip" || kind == "card" || kind == "appliance") << kind;
+    EXPECT_TRUE(kind == "chip" || kind == "card" || kind == "appliance" || kind == "assumptions") << kind;
     if (kind == "appliance") ++appliances;
   }
   const Result<std::vector<ApplianceSpec>> specs = CatalogAppliances();
@@ -50,10 +50,57 @@ TEST(HardwareCatalog, EveryFigureSaysWhereItComesFrom) {
         EXPECT_LT(*named.figure.low, *named.figure.high);
       }
     }
-    EXPECT_TRUE(names.contains("card.chip.operator_overhead_cycles"));
+    EXPECT_TRUE(names.contains("card.chip.operator_start_cycles"));
     EXPECT_TRUE(names.contains("card.power_w"));
     EXPECT_TRUE(names.contains("host_turnaround_s"));
   }
+}
+
+// Every constant without a source stands in one file, and nothing else stands there.
+TEST(HardwareCatalog, WhatNoSourceGivesStandsInOneFile) {
+  const std::string_view kFile = "hardware/northpole-assumptions.toml";
+  std::set<std::string> assumed;
+  for (const CatalogFile& file : CatalogFilesIn("hardware")) {
+    const Result<Json> json = ParseToml(file.contents, file.path);
+    ASSERT_TRUE(json.ok()) << json.error().message;
+    const auto expect_rest = [&](const Json& figures, const std::string& table) {
+      for (const auto& [key, figure] : *figures.as_object()) {
+        if (figure.Find("value") == nullptr) continue;
+        SCOPED_TRACE(std::string(file.path) + " " + table + "." + key);
+        const bool ranged = figure.Find("low") != nullptr && figure.Find("high") != nullptr;
+        EXPECT_EQ(ranged, file.path == kFile);
+        EXPECT_TRUE(*figure.Find("source")->as_string() != "assumed" || ranged);
+        if (!ranged) continue;
+        assumed.insert(table + "." + key);
+        EXPECT_LT(*figure.Find("low")->as_number(), *figure.Find("high")->as_number());
+        EXPECT_GT(figure.Find("note")->as_string()->size(), 40u);
+      }
+    };
+    if (file.path == kFile) {
+      for (const char* table : {"chip", "card", "appliance"}) expect_rest(*json->Find(table), table);
+    } else {
+      expect_rest(*json, std::string(file.stem()));
+    }
+  }
+  // And every one of them is a figure of the rack, which has them all.
+  const Result<ApplianceSpec> rack = LoadAppliance("northpole-288");
+  ASSERT_TRUE(rack.ok()) << rack.error().message;
+  std::set<std::string> used;
+  for (const NamedFigure& named : FiguresOf(*rack)) {
+    if (!RestsOnNoSource(named.figure)) continue;
+    const std::string prefix = named.name.starts_with("card.chip.") ? "card." : "";
+    used.insert(named.name.find('.') == std::string::npos ? "appliance." + named.name
+                                                          : named.name.substr(prefix.size()));
+    // The unit is in the key, unless it is a plain count.
+    const bool count =
+        named.name.ends_with("_lanes_per_core") || named.name.ends_with("_columns") || named.name.ends_with("_rows");
+    bool unit = count;
+    for (const char* ending : {"_hz", "_bytes_per_cycle", "_bytes", "_cycles", "_pj", "_w", "_s"}) {
+      unit |= named.name.ends_with(ending);
+    }
+    EXPECT_TRUE(unit) << named.name;
+  }
+  EXPECT_EQ(used, assumed);
 }
 
 TEST(HardwareCatalog, NorthPole16HasThePublishedFigures) {

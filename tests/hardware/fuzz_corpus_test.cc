@@ -21,7 +21,7 @@ TEST(HardwareFuzzCorpus, EveryFileIsReadOrRefused) {
     EXPECT_EQ(FuzzHardware(reinterpret_cast<const uint8_t*>(text->data()), text->size()), 0);
     ++files;
   }
-  EXPECT_GE(files, 7);
+  EXPECT_GE(files, 9);
 }
 
 TEST(HardwareFuzzCorpus, SeedsReachBothEnds) {
@@ -29,7 +29,8 @@ TEST(HardwareFuzzCorpus, SeedsReachBothEnds) {
     const Result<ApplianceSpec> spec = LoadAppliance((kCorpus / good).string());
     EXPECT_TRUE(spec.ok()) << spec.error().message;
   }
-  for (const char* bad : {"wrong_types.toml", "infinite.toml", "wrong_reference.toml", "control.toml", "empty.toml"}) {
+  for (const char* bad : {"wrong_types.toml", "infinite.toml", "wrong_reference.toml", "wrong_array.toml",
+                          "control.toml", "empty.toml"}) {
     EXPECT_FALSE(LoadAppliance((kCorpus / bad).string()).ok()) << bad;
   }
 }

@@ -15,12 +15,17 @@ const std::vector<std::string> kLines = {
     "cards = 8",                                                                                            // 3
     "cards_per_server = 8",                                                                                 // 4
     "host_turnaround_s = {value = 2e-5, source = \"assumed\", note = \"guess\", low = 1e-6, high = 1e-4}",  // 5
-    "[card]",                                                                                               // 6
-    "name = \"own-card\"",                                                                                  // 7
-    "chip = \"northpole-chip\"",                                                                            // 8
-    "power_w = {value = 40, source = \"measured\"}",                                                        // 9
-    "link_bytes_per_s = {value = 8e9, source = \"data sheet\"}",                                            // 10
-    "link_latency_s = {value = 1e-6, source = \"derived\", note = \"2 / 2 µs\"}",                           // 11
+    "cards_per_switch = 4",                                                                                 // 6
+    "uplink_bytes_per_s = {value = 6e10, source = \"data sheet\"}",                                         // 7
+    "host_transfer_s = {value = 1e-5, source = \"measured\"}",                                              // 8
+    "[card]",                                                                                               // 9
+    "name = \"own-card\"",                                                                                  // 10
+    "chip = \"northpole-chip\"",                                                                            // 11
+    "power_w = {value = 40, source = \"measured\"}",                                                        // 12
+    "link_bytes_per_s = {value = 8e9, source = \"data sheet\"}",                                            // 13
+    "link_latency_s = {value = 1e-6, source = \"derived\", note = \"2 / 2 µs\"}",                           // 14
+    "static_power_w = {value = 30, source = \"measured\"}",                                                 // 15
+    "link_byte_pj = {value = 80, source = \"data sheet\"}",                                                 // 16
 };
 
 std::string Join(const std::vector<std::string>& lines) {
@@ -62,33 +67,34 @@ TEST(ParseAppliance, ReadsAnInlineCardWithAChipOfTheCatalogue) {
 }
 
 TEST(ParseAppliance, RefusesUnknownKeysByNameAndLine) {
-  ExpectRefused(9, "power_w = {value = 40, source = \"measured\"}\npower = {value = 40, source = \"measured\"}", 10,
+  ExpectRefused(12, "power_w = {value = 40, source = \"measured\"}\npower = {value = 40, source = \"measured\"}", 13,
                 {"card.power", "did you mean 'power_w'?"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"measured\", hgh = 50}", 9, {"card.power_w.hgh", "high"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"measured\", hgh = 50}", 12, {"card.power_w.hgh", "high"});
   ExpectRefused(3, "cards = 8\ncolour = \"red\"", 4, {"colour", "unknown key"});
   // A mistyped key of a required figure is both missing and unknown.
-  ExpectRefused(9, "powr_w = {value = 40, source = \"measured\"}", 6, {"card.power_w", "'powr_w'"});
+  ExpectRefused(12, "powr_w = {value = 40, source = \"measured\"}", 9, {"card.power_w", "'powr_w'"});
 }
 
 TEST(ParseAppliance, RefusesMissingFigures) {
-  ExpectRefused(9, "", 6, {"card.power_w", "found nothing"});
+  ExpectRefused(12, "", 9, {"card.power_w", "found nothing"});
   ExpectRefused(5, "", 1, {"host_turnaround_s", "found nothing"});
-  ExpectRefused(9, "power_w = {source = \"measured\"}", 9, {"card.power_w.value", "found nothing"});
-  ExpectRefused(9, "power_w = {value = 40}", 9, {"card.power_w.source", "found nothing"});
-  ExpectRefused(8, "", 6, {"card.chip", "found nothing"});
+  ExpectRefused(12, "power_w = {source = \"measured\"}", 12, {"card.power_w.value", "found nothing"});
+  ExpectRefused(12, "power_w = {value = 40}", 12, {"card.power_w.source", "found nothing"});
+  ExpectRefused(11, "", 9, {"card.chip", "found nothing"});
 }
 
 TEST(ParseAppliance, RefusesWhatIsNoFigure) {
-  ExpectRefused(9, "power_w = 40", 9, {"card.power_w", "value = …"});
-  ExpectRefused(9, "power_w = {value = \"40\", source = \"measured\"}", 9, {"card.power_w.value", "40"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"rumour\"}", 9, {"card.power_w.source", "'rumour'", "data sheet"});
+  ExpectRefused(12, "power_w = 40", 12, {"card.power_w", "value = …"});
+  ExpectRefused(12, "power_w = {value = \"40\", source = \"measured\"}", 12, {"card.power_w.value", "40"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"rumour\"}", 12,
+                {"card.power_w.source", "'rumour'", "data sheet"});
 }
 
 TEST(ParseAppliance, RefusesValuesOutsideTheirRange) {
-  ExpectRefused(9, "power_w = {value = 0, source = \"measured\"}", 9, {"card.power_w.value", "found 0"});
-  ExpectRefused(9, "power_w = {value = -1, source = \"measured\"}", 9, {"card.power_w.value", "-1"});
-  ExpectRefused(9, "power_w = {value = nan, source = \"measured\"}", 9, {"card.power_w.value"});
-  ExpectRefused(9, "power_w = {value = inf, source = \"measured\"}", 9, {"card.power_w.value"});
+  ExpectRefused(12, "power_w = {value = 0, source = \"measured\"}", 12, {"card.power_w.value", "found 0"});
+  ExpectRefused(12, "power_w = {value = -1, source = \"measured\"}", 12, {"card.power_w.value", "-1"});
+  ExpectRefused(12, "power_w = {value = nan, source = \"measured\"}", 12, {"card.power_w.value"});
+  ExpectRefused(12, "power_w = {value = inf, source = \"measured\"}", 12, {"card.power_w.value"});
   ExpectRefused(3, "cards = 0", 3, {"cards", "found 0"});
   ExpectRefused(3, "cards = 1000001", 3, {"cards", "1000000"});
   ExpectRefused(3, "cards = 1.5", 3, {"cards", "1.5"});
@@ -96,21 +102,21 @@ TEST(ParseAppliance, RefusesValuesOutsideTheirRange) {
 }
 
 TEST(ParseAppliance, AssumedAndDerivedFiguresExplainThemselves) {
-  ExpectRefused(9, "power_w = {value = 40, source = \"derived\"}", 9, {"card.power_w.note", "arithmetic"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"assumed\", low = 1, high = 50}", 9,
+  ExpectRefused(12, "power_w = {value = 40, source = \"derived\"}", 12, {"card.power_w.note", "arithmetic"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"assumed\", low = 1, high = 50}", 12,
                 {"card.power_w.note", "reason"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"assumed\", note = \"n\", high = 50}", 9, {"card.power_w.low"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"assumed\", note = \"n\", low = 30}", 9, {"card.power_w.high"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"measured\", low = 41}", 9, {"card.power_w.low", "41"});
-  ExpectRefused(9, "power_w = {value = 40, source = \"measured\", high = 39}", 9, {"card.power_w.high", "39"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"assumed\", note = \"n\", high = 50}", 12, {"card.power_w.low"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"assumed\", note = \"n\", low = 30}", 12, {"card.power_w.high"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"measured\", low = 41}", 12, {"card.power_w.low", "41"});
+  ExpectRefused(12, "power_w = {value = 40, source = \"measured\", high = 39}", 12, {"card.power_w.high", "39"});
 }
 
 TEST(ParseAppliance, RefusesAWrongKind) {
   ExpectRefused(1, "kind = \"card\"", 1, {"kind", "'card'", "'appliance'"});
-  ExpectRefused(7, "name = \"own-card\"\nkind = \"chip\"", 8, {"card.kind"});
-  ExpectRefused(8, "chip = \"northpole-card\"", 8, {"card.chip", "'northpole-card' is a card, not a chip"});
-  ExpectRefused(8, "chip = \"northpole-chop\"", 8, {"'northpole-chop'", "did you mean 'northpole-chip'?"});
-  ExpectRefused(8, "chip = 5", 8, {"card.chip"});
+  ExpectRefused(10, "name = \"own-card\"\nkind = \"chip\"", 11, {"card.kind"});
+  ExpectRefused(11, "chip = \"northpole-card\"", 11, {"card.chip", "'northpole-card' is a card, not a chip"});
+  ExpectRefused(11, "chip = \"northpole-chop\"", 11, {"'northpole-chop'", "did you mean 'northpole-chip'?"});
+  ExpectRefused(11, "chip = 5", 11, {"card.chip"});
 }
 
 TEST(ParseAppliance, RefusesUnprintableNames) {
@@ -130,6 +136,87 @@ TEST(ParseAppliance, SeveralServersNeedANetwork) {
   EXPECT_EQ(spec->network_bytes_per_s->value, 1e9);
 }
 
+TEST(ParseAppliance, AnArrayIsARectangle) {
+  std::vector<std::string> lines = kLines;
+  lines[10] = "";
+  lines.push_back("[card.chip]\nassumptions = \"northpole-assumptions\"");  // 17, 18
+  lines.push_back("cores = {value = 96, source = \"paper\"}");              // 19
+  lines.push_back("array_rows = {value = 10, source = \"paper\"}");         // 20
+  for (const char* key :
+       {"core_memory_bytes", "framebuffer_bytes", "int8_ops_per_core_cycle", "int4_ops_per_core_cycle",
+        "int2_ops_per_core_cycle", "memory_bytes_per_core_cycle", "activation_lanes_per_core", "transistors"}) {
+    lines.push_back(std::string(key) + " = {value = 64, source = \"paper\"}");
+  }
+  const Result<ApplianceSpec> refused = Parse(Join(lines));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("own.toml:20"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("found 10, expected a divisor of the 96 cores"), std::string::npos)
+      << refused.error().message;
+  lines[18] = "array_rows = {value = 8, source = \"paper\"}";
+  const Result<ApplianceSpec> spec = Parse(Join(lines));
+  ASSERT_TRUE(spec.ok()) << spec.error().message;
+  EXPECT_EQ(spec->card.chip.matrix_columns.value, 32);  // from the assumptions
+}
+
+TEST(ParseAppliance, AssumptionsGiveWhatIsMissing) {
+  std::vector<std::string> lines = kLines;
+  lines[4] = "assumptions = \"northpole-assumptions\"";
+  lines[13] = "assumptions = \"northpole-assumptions\"";
+  const Result<ApplianceSpec> spec = Parse(Join(lines));
+  ASSERT_TRUE(spec.ok()) << spec.error().message;
+  const Result<ApplianceSpec> reference = LoadAppliance("northpole-16");
+  ASSERT_TRUE(reference.ok()) << reference.error().message;
+  EXPECT_EQ(spec->host_turnaround_s.value, reference->host_turnaround_s.value);
+  EXPECT_EQ(spec->card.link_latency_s.value, reference->card.link_latency_s.value);
+  EXPECT_EQ(spec->card.static_power_w.value, 30);     // what a file gives itself stands
+  EXPECT_FALSE(spec->network_latency_s.has_value());  // one server needs no network
+
+  lines[3] = "cards_per_server = 4\nnetwork_bytes_per_s = {value = 1e9, source = \"data sheet\"}";
+  const Result<ApplianceSpec> servers = Parse(Join(lines));
+  ASSERT_TRUE(servers.ok()) << servers.error().message;
+  EXPECT_EQ(servers->network_bytes_per_s->value, 1e9);
+  EXPECT_EQ(servers->network_latency_s->value, 5e-6);
+
+  ExpectRefused(5, "assumptions = \"northpole-assumption\"", 5,
+                {"assumptions", "did you mean 'northpole-assumptions'?"});
+  ExpectRefused(5, "assumptions = \"northpole-chip\"", 5, {"assumptions", "'northpole-chip' is a chip"});
+  ExpectRefused(5, "assumptions = 5", 5, {"assumptions"});
+}
+
+TEST(SetFigure, SetsOneFigureAndLeavesTheRest) {
+  Result<ApplianceSpec> spec = LoadAppliance("northpole-16");
+  ASSERT_TRUE(spec.ok()) << spec.error().message;
+  const std::vector<NamedFigure> before = FiguresOf(*spec);
+  ASSERT_TRUE(SetFigure(*spec, "card.chip.clock_hz", 25e6).ok());
+  const std::vector<NamedFigure> after = FiguresOf(*spec);
+  ASSERT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(before[i].name, after[i].name);
+    EXPECT_EQ(after[i].figure.value, before[i].name == "card.chip.clock_hz" ? 25e6 : before[i].figure.value);
+    EXPECT_EQ(after[i].figure.note, before[i].figure.note);
+  }
+}
+
+TEST(SetFigure, RefusesNamesAndValues) {
+  Result<ApplianceSpec> spec = LoadAppliance("northpole-16");
+  ASSERT_TRUE(spec.ok()) << spec.error().message;
+  const auto expect_refused = [&](const char* name, double value, const char* part) {
+    const Status status = SetFigure(*spec, name, value);
+    ASSERT_FALSE(status.ok()) << name;
+    EXPECT_NE(status.error().message.find(part), std::string::npos) << status.error().message;
+  };
+  expect_refused("card.chip.clock", 4e8, "did you mean 'card.chip.clock_hz'?");
+  expect_refused("clock_hz", 4e8, "has no figure 'clock_hz'");
+  expect_refused("network_latency_s", 1e-6, "has no figure");  // one server
+  expect_refused("card.chip.clock_hz", 0, "found 0");
+  expect_refused("card.chip.clock_hz", -1e300, "expected a number from");
+  expect_refused("card.chip.hop_cycles", 1.5, "whole");
+  expect_refused("card.chip.array_rows", 10, "divisor of the 256 cores");
+  expect_refused("card.chip.cores", 250, "rectangle");
+  EXPECT_EQ(spec->card.chip.cores.value, 256);
+  EXPECT_TRUE(SetFigure(*spec, "card.chip.array_rows", 8).ok());
+}
+
 TEST(ParseAppliance, RefusesWhatIsNoTable) {
   EXPECT_FALSE(ParseAppliance(Json(5), "own.json").ok());
   EXPECT_FALSE(ParseAppliance(Json(), "own.json").ok());
@@ -143,12 +230,15 @@ TEST(ParseApplianceProperty, EveryChipFigureIsReadAndBounded) {
   ASSERT_TRUE(reference.ok()) << reference.error().message;
   const auto chip_text = [&](std::string_view changed, const std::string& value) {
     std::vector<std::string> lines = kLines;
-    lines[7] = "";
+    lines[10] = "";
     lines.push_back("[card.chip]");
     for (const auto& field : kChipFields) {
       if (field.key == changed && value.empty()) continue;
-      const std::string number =
-          field.key == changed ? value : std::to_string((reference->card.chip.*field.member).value);
+      // One row of cores: whatever their number, they are a rectangle.
+      const std::string number = field.key == changed ? value
+                                 : field.key == "array_rows"
+                                     ? "1"
+                                     : std::to_string((reference->card.chip.*field.member).value);
       lines.push_back(std::string(field.key) + " = {value = " + number + ", source = \"measured\"}");
     }
     return Join(lines);
