@@ -33,6 +33,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"w4a8", kInt4, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
     {"w4a8c8", kInt4, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, true},
     {"w4a4", kInt4, kInt4, kUint4, kInt4, kInt8, kInt8, kInt8, kBf16, false},
+    {"w2a8", kInt2, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
+    {"w2a4", kInt2, kInt4, kUint4, kInt4, kInt8, kInt8, kInt8, kBf16, false},
 });
 
 struct Suffixes {

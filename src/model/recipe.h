@@ -23,7 +23,8 @@ struct Recipe {
       Code::kF32;  // the residual stream, and what travels between cards: f32, or bf16 rounded at every addition
 };
 
-// "f32", "bf16", "w8a8", "w4a16", "w4a8", "w4a8c8", "w4a4", each with optional suffixes: ":g32|g64|g128" (two-level
+// "f32", "bf16", "w8a8", "w4a16", "w4a8", "w4a8c8", "w4a4", and "w2a8", "w2a4", which can be planned and simulated but
+// not computed; each with optional suffixes: ":g32|g64|g128" (two-level
 // group scales of int4 weights; the output layer keeps channel scales), ":static" or ":dynamic" (scales of activations,
 // Q, P and KV where these are integers; default dynamic, for w4a8c8 static). Dynamic is kHead for Q, K and V and kToken
 // elsewhere; for P kToken stands for the scale that the softmax itself yields. An unknown name or suffix lists what

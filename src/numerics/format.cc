@@ -47,6 +47,8 @@ std::string_view ToString(Code code) {
       return "int8";
     case Code::kInt4:
       return "int4";
+    case Code::kInt2:
+      return "int2";
     case Code::kUint8:
       return "uint8";
     case Code::kUint4:

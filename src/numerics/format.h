@@ -15,6 +15,7 @@ enum class Code : uint8_t {
   kBf16,   // upper half of an f32
   kInt8,   // −127..127
   kInt4,   // −7..7, two a byte in packed weights
+  kInt2,   // −1..1, weights of simulated cards only: no kernel of this host reads them
   kUint8,  // 0..255: softmax output
   kUint4,  // 0..15: softmax output
 };
@@ -54,19 +55,23 @@ constexpr int BitsOf(Code code) {
     case Code::kInt4:
     case Code::kUint4:
       return 4;
+    case Code::kInt2:
+      return 2;
   }
   return 0;
 }
 
 constexpr bool IsInteger(Code code) { return BitsOf(code) <= 8; }
 
-// The largest code: 127, 7, 255, 15; 0 for floating point.
+// The largest code: 127, 7, 1, 255, 15; 0 for floating point.
 constexpr int MaxCode(Code code) {
   switch (code) {
     case Code::kInt8:
       return 127;
     case Code::kInt4:
       return 7;
+    case Code::kInt2:
+      return 1;
     case Code::kUint8:
       return 255;
     case Code::kUint4:
@@ -86,7 +91,7 @@ int64_t WeightScaleBytes(const Format& format, int64_t n, int64_t k);
 // (a static scale is a constant of the stage, counted with its norms).
 int64_t ActivationScaleBytes(const Format& format, int64_t rows, int64_t heads);
 
-std::string_view ToString(Code code);        // "f32", "bf16", "int8", "int4", "uint8", "uint4"
+std::string_view ToString(Code code);        // "f32", "bf16", "int8", "int4", "int2", "uint8", "uint4"
 std::string_view ToString(Scales scales);    // "none", "static", "token", "head", "channel", "group"
 std::string ToString(const Format& format);  // "int4·channel", "int4·group128", "bf16"
 

@@ -142,6 +142,12 @@ Status CheckPackedShape(const PackedShape& shape) {
                       (format.group == 32 || format.group == 64 || format.group == 128);
   if ((floating && format.scales == Scales::kNone) || (integer && format.scales == Scales::kChannel) || groups)
     return {};
+  if (format.code == Code::kInt2) {
+    return Unsupported(
+        "int2 weights are computed nowhere yet: 'plan', 'simulate', 'traffic' and 'sweep' know them, tokens need int4 "
+        "or "
+        "more");
+  }
   return Unsupported(
       fmt::format("weights in {}; expected f32, bf16, int8·channel, int4·channel or int4·group32, group64 or group128",
                   ToString(format)));

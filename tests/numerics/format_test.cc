@@ -7,6 +7,7 @@ namespace {
 
 TEST(Format, BytesOfCodesRoundEachRowUp) {
   EXPECT_EQ(CodeBytes(Code::kInt4, 3, 5), 9);
+  EXPECT_EQ(CodeBytes(Code::kInt2, 3, 5), 6);
   EXPECT_EQ(CodeBytes(Code::kInt4, 4096, 4096), 8 << 20);
   EXPECT_EQ(CodeBytes(Code::kBf16, 2, 3), 12);
   EXPECT_EQ(CodeBytes(Code::kF32, 2, 3), 24);
@@ -29,6 +30,7 @@ TEST(Format, ActivationScales) {
 TEST(Format, Names) {
   EXPECT_EQ(ToString(Format{Code::kBf16}), "bf16");
   EXPECT_EQ(ToString(Format{Code::kInt4, Scales::kChannel}), "int4·channel");
+  EXPECT_EQ(ToString(Format{Code::kInt2, Scales::kChannel}), "int2·channel");
   EXPECT_EQ(ToString(Format{Code::kInt4, Scales::kGroup, 128}), "int4·group128");
   EXPECT_EQ(ToString(Format{Code::kUint8, Scales::kStatic}), "uint8·static");
   EXPECT_EQ(ToString(Code::kF16), "f16");
