@@ -2,18 +2,36 @@
 
 namespace lodestone {
 
-const char* ToString(Bound bound) {
-  switch (bound) {
-    case Bound::kMatrix:
+const char* ToString(Resource resource) {
+  switch (resource) {
+    case Resource::kMatrix:
       return "matrix";
-    case Bound::kMemory:
+    case Resource::kMemory:
       return "memory";
-    case Bound::kVector:
+    case Resource::kVector:
       return "vector";
-    case Bound::kOverhead:
-      return "overhead";
+    case Resource::kActivation:
+      return "activation";
+    case Resource::kActivationNetwork:
+      return "activation network";
+    case Resource::kPartialSumNetwork:
+      return "partial-sum network";
+    case Resource::kModelNetwork:
+      return "model network";
+    case Resource::kInstructionNetwork:
+      return "instruction network";
+    case Resource::kStart:
+      return "start";
   }
-  return "?";
+  return "unknown";
+}
+
+EnergyParts& EnergyParts::operator+=(const EnergyParts& other) {
+  matrix += other.matrix;
+  memory += other.memory;
+  vector += other.vector;
+  network += other.network;
+  return *this;
 }
 
 }  // namespace lodestone
