@@ -40,6 +40,7 @@ std::vector<std::string> SmallerRecipes(const ModelConfig& config, const Recipe&
   for (const std::string& name : RecipeNames()) {
     const std::optional<Recipe> other = WithSuffixesOf(recipe, name);
     if (!other || !IsInteger(other->activations.code) || !IsInteger(other->kv.code)) continue;
+    if (other->weights.code == Code::kInt2) continue;  // makes no tokens
     const int weight_bits = BitsOf(other->weights.code), kv_bits = BitsOf(other->kv.code);
     if (kv_bits > BitsOf(recipe.kv.code) || weight_bits > BitsOf(recipe.weights.code)) continue;
     if (kv_bits == BitsOf(recipe.kv.code) && weight_bits == BitsOf(recipe.weights.code)) continue;

@@ -3,31 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 
 #include "base/units.h"
 #include "plan/alternatives.h"
 #include "plan/arrangement.h"
+#include "plan/inputs.h"
 #include "plan/ledger.h"
 
 namespace lodestone {
 namespace {
 
 std::string Count(int64_t n) { return FormatNumber(static_cast<double>(n)); }
-
-Status CheckDemand(const ModelConfig& config, const Demand& demand) {
-  const auto check = [](const char* what, int64_t found, int64_t max) -> Status {
-    if (found >= 1 && found <= max) return {};
-    return Invalid(fmt::format("{}: found {}, expected 1 to {}", what, found, max));
-  };
-  LODESTONE_RETURN_IF_ERROR(check("users", demand.users, kMaxPlacedUsers));
-  LODESTONE_RETURN_IF_ERROR(check("context", demand.context, kMaxPlacedContext));
-  LODESTONE_RETURN_IF_ERROR(check("rows in a pass", demand.rows_per_pass, kMaxPlacedRows));
-  if (config.max_positions > 0 && demand.context > config.max_positions) {
-    return Invalid(
-        fmt::format("context: found {} positions, but {} has {}", demand.context, config.name, config.max_positions));
-  }
-  return {};
-}
 
 std::string Workload(const ModelConfig& config, const Recipe& recipe, const Demand& demand) {
   return fmt::format("{} in {} for {} {} of {} positions", config.name, recipe.name, Count(demand.users),
@@ -38,7 +26,10 @@ std::string Workload(const ModelConfig& config, const Recipe& recipe, const Dema
 class Builder {
  public:
   Builder(const Program& program, const Demand& demand, int64_t capacity)
-      : program_(program), demand_(demand), capacity_(capacity) {}
+      : program_(program), demand_(demand), capacity_(capacity) {
+    const std::vector<int> cuts = LayerCutPoints(program);
+    if (cuts.size() > 3) parts_per_layer_ = cuts[2] - cuts[1];
+  }
 
   // Parts [begin, end) over `ranks` cards.
   Status Add(int begin, int end, int ranks = 1) {
@@ -47,6 +38,7 @@ class Builder {
       LODESTONE_ASSIGN_OR_RETURN(placed.stage, MakeStage(program_, begin, end, rank, ranks));
       const Residency residency = ResidencyOf(placed.stage.program);
       placed.card = placement_.cards_used++;
+      placed.kind = KindOf(begin, end, rank, ranks);
       placed.ledger = LedgerOf(residency, demand_, capacity_);
       placement_.host_bytes = SaturatedSum(placement_.host_bytes, residency.host_bytes);
       Bound(placed.ledger, residency);
@@ -56,6 +48,7 @@ class Builder {
   }
 
   Placement Take(int cards) {
+    placement_.demand = demand_;
     placement_.cards = cards;
     placement_.instances = std::max(1, cards / std::max(1, placement_.cards_used));
     placement_.max_users = static_cast<int>(max_users_);
@@ -64,6 +57,15 @@ class Builder {
   }
 
  private:
+  // All layers are runs of one segment, so a stage's work is known by the part of a layer that it begins with.
+  int KindOf(int begin, int end, int rank, int ranks) {
+    const int parts = PartCount(program_), layers_begin = 1, layers_end = parts - 1;
+    const bool in_layers = begin >= layers_begin && end <= layers_end;
+    const int first = in_layers ? (begin - layers_begin) % parts_per_layer_ : -1 - begin;
+    const auto [kind, fresh] = kinds_.try_emplace({first, end - begin, rank, ranks}, static_cast<int>(kinds_.size()));
+    return kind->second;
+  }
+
   // How far users or context could grow before this card is full.
   void Bound(const Ledger& ledger, const Residency& residency) {
     const int64_t room = ledger.free() + ledger.kv_codes + ledger.kv_scales;
@@ -76,32 +78,38 @@ class Builder {
   const Program& program_;
   Demand demand_;
   int64_t capacity_;
+  int parts_per_layer_ = 1;
+  std::map<std::array<int, 4>, int> kinds_;
   int64_t max_users_ = kMaxPlacedUsers;
   int64_t max_context_ = kMaxPlacedContext;
   Placement placement_;
 };
 
-// The embedding is a lookup on the host and stands at the head of the first card's stage.
-Status AddLayers(const std::vector<int>& cuts, const Arrangement& arrangement, int layers, Builder& builder) {
-  if (arrangement.part_ranks.empty()) {
-    int layer = 0;
-    for (int card = 0; card < arrangement.body_cards; ++card) {
-      const int here = layers / arrangement.body_cards + (card < layers % arrangement.body_cards ? 1 : 0);
-      const bool last = card + 1 == arrangement.body_cards;
-      const int end = last && arrangement.output_shares_card ? cuts.back() : cuts[1 + layer + here];
-      LODESTONE_RETURN_IF_ERROR(builder.Add(layer == 0 ? 0 : cuts[1 + layer], end));
-      layer += here;
-    }
-    return {};
+Status CheckArrangement(const Arrangement& arrangement, const ModelShape& shape) {
+  const bool whole = arrangement.part_ranks.empty();
+  if (whole && (arrangement.body_steps < 1 || arrangement.body_steps > shape.layers())) {
+    return Invalid(fmt::format("arrangement: {} steps for {} layers, expected 1 to as many", arrangement.body_steps,
+                               shape.layers()));
   }
-  for (int layer = 0; layer < layers; ++layer) {
-    for (size_t part = 0; part < arrangement.part_ranks.size(); ++part) {
-      const int begin = cuts[1 + layer] + static_cast<int>(part);
-      const bool first = layer == 0 && part == 0;
-      LODESTONE_RETURN_IF_ERROR(builder.Add(first ? 0 : begin, begin + 1, arrangement.part_ranks[part]));
-    }
+  if (!whole && static_cast<int>(arrangement.part_ranks.size()) != shape.parts_per_layer()) {
+    return Invalid(fmt::format("arrangement: ranks for {} parts of a layer that has {}", arrangement.part_ranks.size(),
+                               shape.parts_per_layer()));
+  }
+  const int last = whole ? arrangement.layer_ranks : arrangement.part_ranks.back();
+  if (arrangement.output_shares_cards && arrangement.output_ranks != last) {
+    return Invalid(
+        fmt::format("arrangement: an output layer of {} ranks shares the cards of {}", arrangement.output_ranks, last));
   }
   return {};
+}
+
+Result<Placement> Build(const Program& program, const Demand& demand, int64_t capacity, int cards,
+                        const Arrangement& arrangement) {
+  Builder builder(program, demand, capacity);
+  for (const PlannedStep& step : PlannedSteps(LayerCutPoints(program), arrangement)) {
+    LODESTONE_RETURN_IF_ERROR(builder.Add(step.begin, step.end, step.ranks));
+  }
+  return builder.Take(cards);
 }
 
 }  // namespace
@@ -111,17 +119,38 @@ int64_t PagesPerUser(int64_t context) {
   return positions / kPagePositions + (positions % kPagePositions > 0 ? 1 : 0);
 }
 
+int LargestGroup(int users, int micro_batches) {
+  const int groups = std::min(users, micro_batches);
+  return (users + groups - 1) / groups;
+}
+
+Demand DemandOf(int users, int micro_batches, int64_t context, int64_t prompt_tokens, int prefill_chunk) {
+  const int group = LargestGroup(users, micro_batches);
+  const int64_t chunk = std::min<int64_t>(prefill_chunk, prompt_tokens * group);
+  return {
+      .users = users, .context = context, .rows_per_pass = static_cast<int>(chunk) + group - 1, .decode_rows = group};
+}
+
+MapDemand MapDemandOf(const Demand& demand) {
+  const int64_t context = std::max<int64_t>(demand.context / 2, 1), rows = std::max(demand.decode_rows, 1);
+  MapDemand map;
+  map.load = {.rows = static_cast<int>(rows),
+              .logit_rows = static_cast<int>(rows),
+              .sequences = static_cast<int>(rows),
+              .context_sum = SaturatedProduct(rows, context),
+              .context_max = context,
+              .kv_tokens_read = SaturatedProduct(rows, context)};
+  map.kv_positions = SaturatedProduct(demand.users, PagesPerUser(demand.context) * kPagePositions);
+  map.rows_per_pass = demand.rows_per_pass;
+  return map;
+}
+
 Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const ApplianceSpec& appliance,
                         const Demand& demand) {
   LODESTONE_RETURN_IF_ERROR(CheckDemand(config, demand));
-  if (appliance.cards < 1 || appliance.cards > kMaxPlacedCards) {
-    return Invalid(fmt::format("appliance {}: found {} cards, expected 1 to {}", appliance.name, appliance.cards,
-                               kMaxPlacedCards));
-  }
-  const ChipSpec& chip = appliance.card.chip;
-  const auto capacity = static_cast<int64_t>(chip.cores.value * chip.core_memory_bytes.value);
-  LODESTONE_ASSIGN_OR_RETURN(Program described, Describe(config, recipe));
-  const Program program = Fuse(std::move(described));
+  LODESTONE_RETURN_IF_ERROR(CheckAppliance(appliance));
+  const int64_t capacity = CapacityOf(appliance);
+  LODESTONE_ASSIGN_OR_RETURN(const Program program, FusedProgram(config, recipe));
   LODESTONE_ASSIGN_OR_RETURN(const ModelShape shape, ModelShape::Of(program));
 
   Overflow overflow;
@@ -134,20 +163,36 @@ Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const A
         FormatBytes(capacity), FormatBytes(-ledger.free()), FormatLines(ledger), overflow.why.empty() ? "" : "; ",
         overflow.why, Alternatives(config, recipe, shape, demand, capacity, appliance.cards)));
   }
-  const std::vector<int> cuts = LayerCutPoints(program);
-  Builder builder(program, demand, capacity);
-  LODESTONE_RETURN_IF_ERROR(AddLayers(cuts, *arrangement, shape.layers(), builder));
-  if (!arrangement->output_shares_card) {
-    LODESTONE_RETURN_IF_ERROR(builder.Add(cuts[cuts.size() - 2], cuts.back(), arrangement->output_ranks));
+  return Build(program, demand, capacity, appliance.cards, *arrangement);
+}
+
+Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const ApplianceSpec& appliance,
+                        const Demand& demand, const Arrangement& arrangement) {
+  LODESTONE_RETURN_IF_ERROR(CheckDemand(config, demand));
+  LODESTONE_RETURN_IF_ERROR(CheckAppliance(appliance));
+  LODESTONE_ASSIGN_OR_RETURN(const Program program, FusedProgram(config, recipe));
+  LODESTONE_ASSIGN_OR_RETURN(const ModelShape shape, ModelShape::Of(program));
+  LODESTONE_RETURN_IF_ERROR(CheckArrangement(arrangement, shape));
+  LODESTONE_ASSIGN_OR_RETURN(Placement placement,
+                             Build(program, demand, CapacityOf(appliance), appliance.cards, arrangement));
+  if (placement.cards_used > appliance.cards) {
+    return Infeasible(fmt::format("arrangement: it takes {} cards, and {} has {}", placement.cards_used, appliance.name,
+                                  appliance.cards));
   }
-  return builder.Take(appliance.cards);
+  for (const PlacedStage& placed : placement.stages) {
+    if (placed.ledger.free() >= 0) continue;
+    return Infeasible(fmt::format("{} does not fit {} in this arrangement: card {} ({}) needs {} of its {}: {}",
+                                  Workload(config, recipe, demand), appliance.name, placed.card, placed.stage.label,
+                                  FormatBytes(placed.ledger.used()), FormatBytes(placed.ledger.capacity),
+                                  FormatLines(placed.ledger)));
+  }
+  return placement;
 }
 
 Result<Placement> PlaceOnHost(const ModelConfig& config, const Recipe& recipe, const Demand& demand,
                               std::optional<int64_t> memory_bytes) {
   LODESTONE_RETURN_IF_ERROR(CheckDemand(config, demand));
-  LODESTONE_ASSIGN_OR_RETURN(Program described, Describe(config, recipe));
-  const Program program = Fuse(std::move(described));
+  LODESTONE_ASSIGN_OR_RETURN(const Program program, FusedProgram(config, recipe));
   const Residency residency = ResidencyOf(program);
   const Ledger whole = LedgerOf(residency, demand, 0);
   const int64_t capacity =

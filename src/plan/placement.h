@@ -11,6 +11,7 @@
 #include "model/config.h"
 #include "model/recipe.h"
 #include "program/program.h"
+#include "timing/timing.h"
 
 namespace lodestone {
 
@@ -23,11 +24,14 @@ inline constexpr int64_t kMaxPlacedContext = int64_t{1} << 30;
 inline constexpr int kMaxPlacedRows = 1 << 24;
 inline constexpr int kMaxPlacedCards = 1'000'000;
 
+struct Arrangement;  // arrangement.h
+
 // What the users bring.
 struct Demand {
   int users = 1;
   int64_t context = 0;    // positions a user: prompt and generated tokens
   int rows_per_pass = 1;  // largest pass: prefill chunk or micro-batch, whichever is larger; sizes the buffers
+  int decode_rows = 1;    // users of the largest micro-batch
 };
 
 // One card's memory, in bytes. The lines and `free` sum to `capacity`; `free` is negative where it does not fit.
@@ -44,12 +48,14 @@ struct Ledger {
 struct PlacedStage {
   Stage stage;
   int card = 0;  // index in the appliance
+  int kind = 0;  // stages of one kind do the same work, of other layers: what one takes, all take
   Ledger ledger;
 };
 
 // Stages in the order of the pipeline, one a card; consecutive stages with `of` > 1 are the ranks of one step.
 struct Placement {
   std::vector<PlacedStage> stages;
+  Demand demand;  // that it was made for
   int cards = 0;  // in the appliance
   int cards_used = 0;
   int instances = 1;        // copies of the model that fit the appliance side by side, each with the whole demand
@@ -69,6 +75,11 @@ struct Placement {
 Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const ApplianceSpec& appliance,
                         const Demand& demand);
 
+// The same with the stages where `arrangement` wants them. kInvalid as well: an arrangement that does not describe the
+// model, or whose ranks do not divide it.
+Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const ApplianceSpec& appliance,
+                        const Demand& demand, const Arrangement& arrangement);
+
 // The whole model on one card of this host: no memory limit but `memory_bytes` where given, which the embedding tables
 // share. The ledger's capacity is the rest of the limit, or what is used where there is none.
 Result<Placement> PlaceOnHost(const ModelConfig& config, const Recipe& recipe, const Demand& demand,
@@ -76,5 +87,15 @@ Result<Placement> PlaceOnHost(const ModelConfig& config, const Recipe& recipe, c
 
 // Positions rounded up to whole pages.
 int64_t PagesPerUser(int64_t context);
+
+// Users a micro-batch at most, when `users` are dealt to `micro_batches` groups.
+int LargestGroup(int users, int micro_batches);
+
+// The demand of `users` who need `context` positions each. A pass may carry a chunk of prompts and one row for every
+// other user of its group.
+Demand DemandOf(int users, int micro_batches, int64_t context, int64_t prompt_tokens, int prefill_chunk);
+
+// What the mapping of every stage is made for: decoding at half of the context, and all users' KV.
+MapDemand MapDemandOf(const Demand& demand);
 
 }  // namespace lodestone

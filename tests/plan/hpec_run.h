@@ -16,7 +16,13 @@ namespace lodestone::testing {
 struct HpecRun {
   Time prompt;  // until the last user has his first token
   Time total;
+  Energy dynamic, links;  // of all cards
+  int cards = 0;
   double tokens_per_s() const { return 28.0 * 1024 / total.seconds(); }
+  // Average of a card over the run.
+  double watts(double static_power_w) const {
+    return static_power_w + (dynamic.joules() + links.joules()) / total.seconds() / cards;
+  }
 };
 
 // A chain of cards, each with one outgoing link; the last step may have several ranks.
@@ -31,7 +37,11 @@ class HpecChain {
   Time Send(Time now, const Load& load) {
     const size_t body = stages_.size() - ranks_;
     std::vector<StageCost> costs;
-    for (const auto& stage : stages_) costs.push_back(stage->Evaluate(load));
+    for (const auto& stage : stages_) {
+      costs.push_back(stage->Evaluate(load));
+      dynamic += costs.back().energy.total();
+      link_bytes += costs.back().input_bytes + costs.back().output_bytes;
+    }
     Time arrived = Transfer(now, costs[0].input_bytes, host_link_free_);
     Time back;
     for (size_t i = 0; i < body; ++i) {
@@ -45,6 +55,10 @@ class HpecChain {
     }
     return back + Time::Seconds(spec_.host_turnaround_s.value);
   }
+
+  // Of all passes so far. A byte between two cards leaves one and enters the other.
+  Energy dynamic;
+  int64_t link_bytes = 0;
 
  private:
   Time Compute(size_t card, Time arrived, const StageCost& cost) {
@@ -116,11 +130,14 @@ struct HpecGroup {
 inline Result<HpecRun> RunHpec(const ApplianceSpec& spec, Fidelity fidelity) {
   LODESTONE_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig("granite-3b-14l"));
   LODESTONE_ASSIGN_OR_RETURN(const Recipe recipe, ParseRecipe("w4a4"));
-  LODESTONE_ASSIGN_OR_RETURN(const Placement placement, Place(config, recipe, spec, {28, 2048, 129}));
+  LODESTONE_ASSIGN_OR_RETURN(
+      const Placement placement,
+      Place(config, recipe, spec, {.users = 28, .context = 2048, .rows_per_pass = 129, .decode_rows = 2}));
   const std::unique_ptr<Timing> timing = MakeNorthPoleTiming(spec.card.chip, fidelity);
   std::vector<std::unique_ptr<StageTiming>> stages;
   for (const PlacedStage& placed : placement.stages) {
-    LODESTONE_ASSIGN_OR_RETURN(std::unique_ptr<StageTiming> stage, timing->Map(placed.stage));
+    LODESTONE_ASSIGN_OR_RETURN(std::unique_ptr<StageTiming> stage,
+                               timing->Map(placed.stage, MapDemandOf(placement.demand)));
     stages.push_back(std::move(stage));
   }
   HpecChain chain(spec, std::move(stages), placement.stages.back().stage.of);
@@ -141,6 +158,9 @@ inline Result<HpecRun> RunHpec(const ApplianceSpec& spec, Fidelity fidelity) {
       busy = true;
     }
   }
+  run.dynamic = chain.dynamic;
+  run.links = Energy::Joules(static_cast<double>(chain.link_bytes) * spec.card.link_byte_pj.value * 1e-12);
+  run.cards = placement.cards_used;
   return run;
 }
 
