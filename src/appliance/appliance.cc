@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
-#include "appliance/chain.h"
 #include "appliance/sections.h"
+#include "appliance/steps.h"
+#include "appliance/timed_cards.h"
 
 namespace lodestone {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 // A pass inside the chain. Its rows, pages and page copies are copied: the caller may reuse his after Submit.
 struct Waiting {
   uint64_t id = 0;
-  Time submitted, finished;  // finished: of simulated cards, known at submission
+  Time submitted;
   Load load;
   std::vector<Row> rows;
   std::vector<int32_t> page_table;
@@ -40,40 +40,46 @@ Status CheckCards(const std::vector<Card>& cards, size_t used) {
   return {};
 }
 
-// What the chain's recurrence does not describe is refused rather than left out of the time.
-Status CheckTimedSteps(const Placement& placement, const std::vector<ChainStep>& steps) {
-  for (size_t k = 0; k < steps.size(); ++k) {
-    const Stage& stage = placement.stages[static_cast<size_t>(steps[k].first)].stage;
-    if (steps[k].count == 1) continue;
-    if (k + 1 < steps.size() || GathersInside(stage)) {
-      return Unsupported(
-          fmt::format("stage '{}' is split over {} cards that gather activations between them; only the "
-                      "output layer can be split where cards are simulated",
-                      stage.label, stage.of));
-    }
+// A ring: what leaves keeps its memory for what enters next.
+class Inside {
+ public:
+  explicit Inside(int credit) : ring_(static_cast<size_t>(credit)) {}
+  size_t size() const { return count_; }
+  bool full() const { return count_ == ring_.size(); }
+  const Waiting& front() const { return ring_[first_]; }
+  Waiting& next() { return ring_[(first_ + count_) % ring_.size()]; }  // the place for one more
+  void Add() { ++count_; }
+  void Remove() {
+    first_ = (first_ + 1) % ring_.size();
+    --count_;
   }
-  return {};
-}
+
+ private:
+  std::vector<Waiting> ring_;
+  size_t first_ = 0, count_ = 0;
+};
 
 }  // namespace
 
 struct Appliance::Impl {
   Placement placement;
   std::vector<Card> cards;
+  Links links;
   Timeline& timeline;
   std::vector<ChainStep> steps;
-  std::vector<int> slot;                              // of a stage: index into `cards`
-  std::vector<std::vector<Stage>> card_stages;        // of a slot
-  std::vector<StageSeat> seats;                       // of a stage, where cards compute
-  std::vector<std::unique_ptr<StageTiming>> timings;  // of a stage, where cards are timed
-  Chain chain;
-  std::vector<StageCost> costs;  // of the pass being submitted
-  std::vector<StageStats> stats;
-  std::deque<Waiting> inside;
+  std::vector<int> slot;                        // of a stage: index into `cards`
+  std::vector<std::vector<Stage>> card_stages;  // of a slot
+  std::vector<StageStats> stats;                // labels and cards; measured cards: all
+  Inside inside;
+  std::vector<StageSeat> seats;     // of a stage, where cards compute
+  std::optional<TimedCards> timed;  // where cards are timed, once configured
+  FlowObserver* observer = nullptr;
   bool configured = false;
 
   bool computes() const { return cards.front().compute != nullptr; }
-  bool timed() const { return cards.front().timing != nullptr; }
+  bool simulated() const { return cards.front().timing != nullptr; }
+  // One pass that computes and one that waits, at every step: with fewer a card could run dry, more would wait in front
+  // of the slowest anyway.
   int credit() const { return 2 * static_cast<int>(steps.size()); }
 
   Status CheckPass(const Pass& pass) const;
@@ -111,7 +117,7 @@ Result<Tensor> Appliance::Impl::Run(const Waiting& waiting) {
     const bool last = k + 1 == steps.size();
     const Time start = timeline.Now();
     LODESTONE_ASSIGN_OR_RETURN(stream, RunStep(std::span(seats).subspan(first, count), pass, std::move(stream), last));
-    if (timed()) continue;
+    if (simulated()) continue;
     const Time spent = timeline.Now() - start;
     for (size_t stage = first; stage < first + count; ++stage) {
       stats[stage].busy += spent;
@@ -127,7 +133,7 @@ Appliance::~Appliance() = default;
 Result<std::unique_ptr<Appliance>> Appliance::Open(Placement placement, std::vector<Card> cards, Links links,
                                                    Timeline& timeline) {
   LODESTONE_ASSIGN_OR_RETURN(std::vector<ChainStep> steps, StepsOf(placement));
-  std::vector<int> card_of_stage, used, slot;
+  std::vector<int> used, slot;
   std::vector<std::vector<Stage>> card_stages;
   std::vector<StageStats> stats;
   for (const PlacedStage& placed : placement.stages) {
@@ -137,115 +143,127 @@ Result<std::unique_ptr<Appliance>> Appliance::Open(Placement placement, std::vec
       used.push_back(placed.card);
       card_stages.emplace_back();
     }
-    card_of_stage.push_back(placed.card);
     slot.push_back(static_cast<int>(index));
     card_stages[index].push_back(placed.stage);
-    stats.push_back({.label = placed.stage.label, .card = placed.card, .busy = {}});
+    StageStats& of_stage = stats.emplace_back();
+    of_stage.label = placed.stage.label;
+    of_stage.card = placed.card;
   }
   LODESTONE_RETURN_IF_ERROR(CheckCards(cards, used.size()));
-  if (cards.front().timing) LODESTONE_RETURN_IF_ERROR(CheckTimedSteps(placement, steps));
-
-  Chain chain(steps, card_of_stage, links);
+  const int credit = 2 * static_cast<int>(steps.size());
   auto impl = std::unique_ptr<Impl>(new Impl{.placement = std::move(placement),
                                              .cards = std::move(cards),
+                                             .links = links,
                                              .timeline = timeline,
                                              .steps = std::move(steps),
                                              .slot = std::move(slot),
                                              .card_stages = std::move(card_stages),
-                                             .seats = {},
-                                             .timings = {},
-                                             .chain = std::move(chain),
-                                             .costs = {},
                                              .stats = std::move(stats),
-                                             .inside = {}});
+                                             .inside = Inside(credit),
+                                             .seats = {},
+                                             .timed = {}});
   return std::unique_ptr<Appliance>(new Appliance(std::move(impl)));
 }
 
 Status Appliance::Configure(const WeightSource* weights, int pages) {
   if (impl_->configured) return Invalid("the appliance is already configured");
   if (pages < 0) return Invalid(fmt::format("{} KV pages, expected none or more", pages));
+  if (impl_->computes() && weights == nullptr) return Invalid("cards that compute need weights, none were given");
+  if (impl_->simulated()) {
+    std::vector<const Timing*> timings;
+    for (const Card& card : impl_->cards) timings.push_back(card.timing.get());
+    LODESTONE_ASSIGN_OR_RETURN(impl_->timed, TimedCards::Map(impl_->placement, impl_->steps, impl_->links, timings));
+    impl_->timed->flow().Observe(impl_->observer);
+  }
   if (impl_->computes()) {
-    if (weights == nullptr) return Invalid("cards that compute need weights, none were given");
     for (size_t i = 0; i < impl_->cards.size(); ++i) {
       LODESTONE_RETURN_IF_ERROR(impl_->cards[i].compute->Configure(impl_->card_stages[i], *weights, pages));
     }
-  }
-  std::vector<int> next_local(impl_->cards.size());
-  std::vector<StageSeat> seats;
-  std::vector<std::unique_ptr<StageTiming>> timings;
-  for (size_t stage = 0; stage < impl_->placement.stages.size(); ++stage) {
-    const size_t slot = static_cast<size_t>(impl_->slot[stage]);
-    const Stage& placed = impl_->placement.stages[stage].stage;
-    if (impl_->computes()) {
-      seats.push_back({impl_->cards[slot].compute.get(), next_local[slot]++, placed.label});
+    std::vector<int> next_local(impl_->cards.size());
+    for (size_t stage = 0; stage < impl_->placement.stages.size(); ++stage) {
+      const size_t slot = static_cast<size_t>(impl_->slot[stage]);
+      impl_->seats.push_back(
+          {impl_->cards[slot].compute.get(), next_local[slot]++, impl_->placement.stages[stage].stage.label});
     }
-    if (!impl_->timed()) continue;
-    auto timing = impl_->cards[slot].timing->Map(placed);
-    if (!timing.ok())
-      return Error{timing.error().code, fmt::format("stage '{}': {}", placed.label, timing.error().message)};
-    timings.push_back(*std::move(timing));
   }
-  impl_->seats = std::move(seats);
-  impl_->timings = std::move(timings);
-  impl_->costs.resize(impl_->timings.size());
   impl_->configured = true;
   return {};
 }
 
 Status Appliance::Submit(const Pass& pass) {
   LODESTONE_RETURN_IF_ERROR(impl_->CheckPass(pass));
-  if (static_cast<int>(impl_->inside.size()) >= impl_->credit()) {
+  if (impl_->inside.full()) {
     return Error{ErrorCode::kBusy,
                  fmt::format("{} passes are inside the chain; take the next one first", impl_->credit())};
   }
-  Waiting waiting;
+  Waiting& waiting = impl_->inside.next();
   waiting.id = pass.id;
   waiting.submitted = impl_->timeline.Now();
+  if (impl_->timed) LODESTONE_RETURN_IF_ERROR(impl_->timed->Enter(waiting.submitted, pass.id, pass.load));
   waiting.load = pass.load;
-  if (impl_->timed()) {
-    for (size_t i = 0; i < impl_->timings.size(); ++i) impl_->costs[i] = impl_->timings[i]->Evaluate(pass.load);
-    waiting.finished = impl_->chain.Send(waiting.submitted, impl_->costs, impl_->stats);
-  }
   waiting.rows.assign(pass.rows.begin(), pass.rows.end());
   waiting.page_table.assign(pass.page_table.begin(), pass.page_table.end());
   waiting.pages_per_sequence = pass.pages_per_sequence;
   waiting.page_copies.assign(pass.page_copies.begin(), pass.page_copies.end());
-  impl_->inside.push_back(std::move(waiting));
+  impl_->inside.Add();
   return {};
 }
 
 Result<std::optional<Done>> Appliance::Next() {
-  if (impl_->inside.empty()) return std::optional<Done>();
-  const Waiting waiting = std::move(impl_->inside.front());
-  impl_->inside.pop_front();
-  Done done;
-  done.id = waiting.id;
-  done.submitted = waiting.submitted;
-  if (impl_->computes()) {
-    LODESTONE_ASSIGN_OR_RETURN(done.logits, impl_->Run(waiting));
+  if (impl_->inside.size() == 0) return std::optional<Done>();
+  const Waiting& waiting = impl_->inside.front();
+  impl_->inside.Remove();  // its place is taken by the next Submit at the earliest
+  std::optional<Done> done(std::in_place);
+  done->id = waiting.id;
+  done->submitted = waiting.submitted;
+  if (impl_->timed) {
+    done->finished = impl_->timed->flow().Leave();
+    impl_->timeline.AdvanceTo(done->finished);
   }
-  if (impl_->timed()) impl_->timeline.AdvanceTo(waiting.finished);
-  done.finished = impl_->timed() ? waiting.finished : impl_->timeline.Now();
-  return std::optional<Done>(std::move(done));
+  if (impl_->computes()) {
+    LODESTONE_ASSIGN_OR_RETURN(done->logits, impl_->Run(waiting));
+  }
+  if (!impl_->timed) done->finished = impl_->timeline.Now();
+  return done;
+}
+
+std::optional<Time> Appliance::NextFinish() {
+  if (!impl_->timed || impl_->inside.size() == 0) return std::nullopt;
+  return impl_->timed->flow().NextFinish();
+}
+
+void Appliance::Observe(FlowObserver* observer) {
+  impl_->observer = observer;
+  if (impl_->timed) impl_->timed->flow().Observe(observer);
+}
+
+std::vector<FramebufferStats> Appliance::framebuffers() const {
+  return impl_->timed ? impl_->timed->framebuffers() : std::vector<FramebufferStats>();
 }
 
 int Appliance::max_in_flight() const { return impl_->credit(); }
 bool Appliance::computes() const { return impl_->computes(); }
-bool Appliance::simulated() const { return impl_->timed(); }
+bool Appliance::simulated() const { return impl_->simulated(); }
 Time Appliance::now() const { return impl_->timeline.Now(); }
 const Placement& Appliance::placement() const { return impl_->placement; }
-std::vector<StageStats> Appliance::stats() const { return impl_->stats; }
+
+std::vector<StageStats> Appliance::stats() const {
+  if (!impl_->timed) return impl_->stats;
+  std::vector<StageStats> stats = impl_->timed->flow().stats();
+  for (size_t i = 0; i < stats.size(); ++i) stats[i].label = impl_->stats[i].label;
+  return stats;
+}
 
 std::vector<StageCost> Appliance::CostsOf(const Load& load) const {
-  std::vector<StageCost> costs;
-  for (const auto& timing : impl_->timings) costs.push_back(timing->Evaluate(load));
-  return costs;
+  return impl_->timed ? impl_->timed->CostsOf(load) : std::vector<StageCost>();
 }
 
 std::vector<std::vector<OperatorCost>> Appliance::ExplainCosts(const Load& load) const {
-  std::vector<std::vector<OperatorCost>> costs;
-  for (const auto& timing : impl_->timings) costs.push_back(timing->Explain(load));
-  return costs;
+  return impl_->timed ? impl_->timed->ExplainCosts(load) : std::vector<std::vector<OperatorCost>>();
+}
+
+std::vector<StageMapping> Appliance::mappings() const {
+  return impl_->timed ? impl_->timed->Mappings() : std::vector<StageMapping>();
 }
 
 }  // namespace lodestone

@@ -27,17 +27,6 @@ Result<Placement> PlaceOn(const std::optional<ApplianceSpec>& spec, const ModelC
   return PlaceOnHost(config, recipe, demand, DescribeHost().memory_bytes);
 }
 
-int LargestGroup(int users, int micro_batches) {
-  const int groups = std::min(users, micro_batches);
-  return (users + groups - 1) / groups;
-}
-
-Demand DemandOf(int users, int micro_batches, int64_t context, int64_t prompt_tokens, int prefill_chunk) {
-  const int group = LargestGroup(users, micro_batches);
-  const int64_t chunk = std::min<int64_t>(prefill_chunk, prompt_tokens * group);
-  return {.users = users, .context = context, .rows_per_pass = static_cast<int>(chunk) + group - 1};
-}
-
 int DefaultMicroBatches(const std::optional<ApplianceSpec>& spec, int users) {
   return spec ? std::min(users, spec->cards) : 1;
 }
@@ -58,7 +47,7 @@ Result<Machine> OpenMachine(const std::optional<ApplianceSpec>& spec, Placement 
     }
     if (spec) card.timing = MakeNorthPoleTiming(spec->card.chip, options.fidelity);
   }
-  const Links links = spec ? Links::Of(*spec) : Links{};
+  const Links links = spec ? Links::Of(*spec, options.transfers) : Links{};
   LODESTONE_ASSIGN_OR_RETURN(machine.appliance,
                              Appliance::Open(std::move(placement), std::move(cards), links, *machine.timeline));
   return machine;

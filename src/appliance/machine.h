@@ -27,13 +27,6 @@ Result<std::optional<ApplianceSpec>> OpenAppliance(const std::string& name);
 Result<Placement> PlaceOn(const std::optional<ApplianceSpec>& spec, const ModelConfig& config, const Recipe& recipe,
                           const Demand& demand);
 
-// Users a micro-batch at most, when `users` are dealt to `micro_batches` groups.
-int LargestGroup(int users, int micro_batches);
-
-// The demand of `users` who need `context` positions each. A pass may carry a chunk of prompts and one row for every
-// other user of its group.
-Demand DemandOf(int users, int micro_batches, int64_t context, int64_t prompt_tokens, int prefill_chunk);
-
 // As many micro-batches as users, at most the cards of the appliance: every card has something to do.
 int DefaultMicroBatches(const std::optional<ApplianceSpec>& spec, int users);
 
@@ -46,6 +39,7 @@ struct Machine {
 
 struct MachineOptions {
   Fidelity fidelity = Fidelity::kCalibrated;  // of simulated cards
+  Transfers transfers = Transfers::kDirect;   // between them
   bool compute = false;                       // cards make tokens
   int threads = 1;                            // of the executors
 };

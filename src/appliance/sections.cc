@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <variant>
 
 namespace lodestone {
 
@@ -56,16 +55,6 @@ Result<Tensor> RunStep(std::span<const StageSeat> ranks, const Pass& pass, Tenso
     }
   }
   return in;
-}
-
-bool GathersInside(const Stage& stage) {
-  for (const Segment& segment : stage.program.segments) {
-    for (const Op& op : segment.ops) {
-      const auto* collective = std::get_if<Collective>(&op);
-      if (collective && collective->reg != Reg::kLogits) return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace lodestone

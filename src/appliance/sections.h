@@ -5,7 +5,6 @@
 #include <string_view>
 #include <vector>
 
-#include "appliance/chain.h"
 #include "executor/executor.h"
 
 namespace lodestone {
@@ -24,8 +23,5 @@ Result<Tensor> GatherColumns(std::vector<Tensor> parts);
 // One step of the chain: the seats of its ranks. `gather_output`: their results are column parts of one tensor (the
 // logits); otherwise all ranks hold the same residual stream.
 Result<Tensor> RunStep(std::span<const StageSeat> ranks, const Pass& pass, Tensor in, bool gather_output);
-
-// Whether the stage's program gathers anything but logits, which the host does by itself.
-bool GathersInside(const Stage& stage);
 
 }  // namespace lodestone

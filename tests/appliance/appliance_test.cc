@@ -171,14 +171,6 @@ TEST(Appliance, OpenRefusesCardsThatDoNotMakeAnAppliance) {
   auto mixed = FakeCards(2, std::make_shared<FakeLog>(), TenEach);
   mixed[1].timing = nullptr;
   EXPECT_NE(message(std::move(mixed), placement).find("card 1 is unlike card 0"), std::string::npos);
-  EXPECT_NE(message(FakeCards(3, nullptr, TenEach), FakePlacement({2, 1})).find("gather activations"),
-            std::string::npos);
-  // The same split is computed where it is measured.
-  EXPECT_EQ(message(FakeCards(3, std::make_shared<FakeLog>(), nullptr), FakePlacement({2, 1})), "");
-  Placement gathers = FakePlacement({1, 2});
-  gathers.stages[1].stage.program.segments = {
-      {.ops = {Collective{.reg = Reg::kHidden, .n = 4, .of = 2}}, .fusion = {0}}};
-  EXPECT_NE(message(FakeCards(3, nullptr, TenEach), gathers).find("stage 1 1/2"), std::string::npos);
 }
 
 TEST(Appliance, ConfigureComesOnceAndWithWeightsWhereCardsCompute) {
@@ -238,6 +230,19 @@ TEST(Appliance, LinksComeFromTheSpec) {
   EXPECT_EQ(links.host_turnaround, Ps(20'000'000));
   EXPECT_EQ(links.cards_per_server, 16);
   EXPECT_EQ(links.network_bytes_per_s, 0);
+  EXPECT_EQ(links.transfers, Transfers::kDirect);
+  EXPECT_EQ(Links::Of(spec, Transfers::kHost).transfers, Transfers::kHost);
+  spec.cards_per_switch = 4;
+  spec.uplink_bytes_per_s.value = 63e9;
+  spec.host_transfer_s.value = 1e-5;
+  spec.card.chip.framebuffer_bytes.value = 32 << 20;
+  spec.card.link_byte_pj.value = 100;
+  links = Links::Of(spec);
+  EXPECT_EQ(links.cards_per_switch, 4);
+  EXPECT_EQ(links.uplink_bytes_per_s, 63e9);
+  EXPECT_EQ(links.host_transfer, Ps(10'000'000));
+  EXPECT_EQ(links.framebuffer_bytes, 32 << 20);
+  EXPECT_EQ(links.link_energy_per_byte, Energy{100});
   spec.network_bytes_per_s = Figure{.value = 25e9, .note = {}, .low = {}, .high = {}};
   spec.network_latency_s = Figure{.value = 3e-6, .note = {}, .low = {}, .high = {}};
   links = Links::Of(spec);

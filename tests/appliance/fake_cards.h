@@ -157,7 +157,7 @@ using CostFunction = std::function<StageCost(const Stage&, const Load&)>;
 class FakeTiming final : public Timing {
  public:
   explicit FakeTiming(CostFunction cost) : cost_(std::move(cost)) {}
-  Result<std::unique_ptr<StageTiming>> Map(const Stage& stage) const override {
+  Result<std::unique_ptr<StageTiming>> Map(const Stage& stage, const MapDemand&) const override {
     return std::unique_ptr<StageTiming>(new Mapped(stage, cost_));
   }
 
@@ -165,13 +165,16 @@ class FakeTiming final : public Timing {
   class Mapped final : public StageTiming {
    public:
     Mapped(Stage stage, CostFunction cost) : stage_(std::move(stage)), cost_(std::move(cost)) {}
-    StageCost Evaluate(const Load& load) const override { return cost_(stage_, load); }
+    const StageCost& Evaluate(const Load& load) override { return last_ = cost_(stage_, load); }
     std::vector<OperatorCost> Explain(const Load& load) const override {
-      return {{.op = "all", .count = 1, .time = Evaluate(load).time}};
+      return {{.op = "all", .count = 1, .time = cost_(stage_, load).time}};
     }
+
+    StageMapping Mapping() const override { return {}; }
 
    private:
     Stage stage_;
+    StageCost last_;
     CostFunction cost_;
   };
   CostFunction cost_;
@@ -190,7 +193,7 @@ inline Placement FakePlacement(const std::vector<int>& ranks) {
       placed.stage.of = ranks[k];
       placed.stage.has_embedding = k == 0;
       placed.stage.has_output = k + 1 == ranks.size();
-      placed.card = card++;
+      placed.kind = placed.card = card++;
       placement.stages.push_back(std::move(placed));
     }
   }
