@@ -31,6 +31,10 @@ function(lodestone_folder name)
   file(MAKE_DIRECTORY ${root})
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${root}/${name} SYMBOLIC)
   add_library(lodestone_${name} STATIC ${ARG_SOURCES})
+  # The same objects make the program and the shared library. Hidden names cost no indirection: g++ 12 gives the kernels
+  # the same instructions with and without.
+  set_target_properties(lodestone_${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(lodestone_${name} PUBLIC $<BUILD_INTERFACE:${root}>)
   target_link_libraries(lodestone_${name} PRIVATE lodestone_flags ${ARG_LINK})
   foreach(dependency ${ARG_DEPS})

@@ -1,0 +1,17 @@
+# Installs the C++ interface: the headers that open a model and a machine, and whatever they include. Run by
+# `cmake --install` with `root`, the folder of the sources, and `destination`.
+cmake_policy(VERSION 3.25)
+set(wanted appliance/machine.h model/open_model.h)
+set(seen "")
+while(wanted)
+  list(POP_FRONT wanted header)
+  if(header IN_LIST seen)
+    continue()
+  endif()
+  list(APPEND seen ${header})
+  get_filename_component(folder ${header} DIRECTORY)
+  file(INSTALL ${root}/${header} DESTINATION ${destination}/${folder})
+  file(STRINGS ${root}/${header} includes REGEX "^#include \"")
+  list(TRANSFORM includes REPLACE "^#include \"(.*)\".*" "\\1")
+  list(APPEND wanted ${includes})
+endwhile()
