@@ -61,6 +61,7 @@ struct Engine::Impl {
   void Line(size_t group);
   void EndCancelled();
   Status SubmitReady();
+  Status AdmitAndSubmit();
   Status TakeNext();
   Status Deliver(Group& group, const Done& done);
   Status AcceptFirst(Sequence& leader, std::span<const float> logits, Time when);
@@ -123,6 +124,14 @@ Status Engine::Impl::SubmitReady() {
     }
   }
   return {};
+}
+
+Status Engine::Impl::AdmitAndSubmit() {
+  EndCancelled();
+  scheduler.Evict();
+  for (size_t group = 0; group < groups.size(); ++group) Line(group);  // those who waited for a page
+  Admit();
+  return SubmitReady();
 }
 
 Status Engine::Impl::TakeNext() {
@@ -330,14 +339,18 @@ void Engine::Cancel(RequestId id) {
   impl_->cancellations.push_back(id);
 }
 
+Status Engine::Submit() {
+  if (impl_->stepping) return Invalid("Submit was called from a sink");
+  impl_->stepping = true;
+  Status status = impl_->AdmitAndSubmit();
+  impl_->stepping = false;
+  return status;
+}
+
 Result<bool> Engine::Step() {
   if (impl_->stepping) return Invalid("Step was called from a sink");
   impl_->stepping = true;
-  impl_->EndCancelled();
-  impl_->scheduler.Evict();
-  for (size_t group = 0; group < impl_->groups.size(); ++group) impl_->Line(group);  // those who waited for a page
-  impl_->Admit();
-  Status status = impl_->SubmitReady();
+  Status status = impl_->AdmitAndSubmit();
   const bool any = !impl_->in_chain.empty();
   if (status.ok() && any) status = impl_->TakeNext();
   impl_->stepping = false;

@@ -115,6 +115,9 @@ class Engine {
   // An error ends the requests that it concerns with kError (all of a pass that a card refused; one whose logits are
   // not numbers) and gives their pages back; the others go on with the next Step.
   Result<bool> Step();
+  // The first half of Step: admits and submits what can be submitted now, takes nothing. For callers who look at
+  // Appliance::NextFinish before they step, because something may arrive first. An error concerns requests as in Step.
+  Status Submit();
 
   EngineStats stats() const;
 

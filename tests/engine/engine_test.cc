@@ -155,6 +155,29 @@ TEST(Engine, ARequestCancelledWhileItsPassIsInsideMakesNoFurtherToken) {
   EXPECT_EQ(run.engine.stats().free_pages, 64);
 }
 
+TEST(Engine, SubmitSendsWhatIsReadyAndTakesNothing) {
+  EngineRun run({1, 1}, nullptr, RowCost, FakeOptions(2, 64));
+  const RequestId a = run.Add(FakeRequest(3, 2));
+  ASSERT_TRUE(run.engine.Submit().ok());
+  EXPECT_EQ(run.engine.stats().passes, 1);
+  EXPECT_EQ(run.clock.Now(), Ps(0));
+  const std::optional<Time> finish = run.appliance->NextFinish();
+  ASSERT_TRUE(finish.has_value());
+  EXPECT_EQ(*finish, Ps(260));  // two stages with three rows
+  // Another arrives meanwhile, and its pass is on its way before the first is back.
+  run.clock.AdvanceTo(Ps(100));
+  const RequestId b = run.Add(FakeRequest(1, 1));
+  ASSERT_TRUE(run.engine.Submit().ok());
+  ASSERT_TRUE(run.engine.Submit().ok());  // nothing more to send
+  EXPECT_EQ(run.engine.stats().passes, 2);
+  EXPECT_TRUE(run.heard.empty());
+  EXPECT_TRUE(run.Finish().empty());
+  EXPECT_EQ(run.heard[a].life.first_token, Ps(260));
+  EXPECT_EQ(run.heard[b].life.added, Ps(100));
+  EXPECT_EQ(run.heard[b].life.admitted, Ps(100));
+  EXPECT_EQ(run.heard[b].life.first_token, Ps(260 + 110));  // the second card was busy with the first until 260
+}
+
 TEST(Engine, ASinkMayAddAndCancelButNotStep) {
   EngineRun run({1}, nullptr, RowCost, FakeOptions(1, 64));
   RequestId second = 0, victim = 0;
@@ -165,6 +188,7 @@ TEST(Engine, ASinkMayAddAndCancelButNotStep) {
       run.engine.Cancel(victim);
       const auto step = run.engine.Step();
       if (!step.ok()) step_error = step.error().message;
+      EXPECT_FALSE(run.engine.Submit().ok());
     } else {
       second = run.Add(FakeRequest(1, 3));
     }
