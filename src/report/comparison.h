@@ -10,8 +10,8 @@
 
 namespace lodestone {
 
-// A row a measure: calibrated, ideal, published, and the error of the first figure against the published one.
-// `calibrated` or `published` may be absent; their columns then are too.
+// A row a measure: calibrated (between its low and high, where there are any), ideal, published, and the error of the
+// first figure against the published one. `calibrated` or `published` may be absent; their columns then are too.
 std::string RenderComparison(const std::optional<std::vector<Measure>>& calibrated, const std::vector<Measure>& ideal,
                              const std::optional<PublishedRun>& published);
 

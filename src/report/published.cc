@@ -11,23 +11,102 @@ namespace {
 
 constexpr int64_t kMaxCount = 1'000'000'000;
 
-Result<PublishedFigure> ReadFigure(const Json& entry, const std::string& file, const std::string& path) {
+std::optional<FigureKind> ParseKind(const std::string& text) {
+  for (const FigureKind kind : {FigureKind::kQuoted, FigureKind::kDerived, FigureKind::kElsewhere}) {
+    if (text == ToString(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+Result<PublishedCell> ReadCell(const Json& entry, const std::string& file, const std::string& path) {
   ObjectReader reader(entry, file, path);
-  PublishedFigure figure;
-  figure.name = reader.RequireString("name");
-  figure.value = reader.RequireNumber("value", 0, std::numeric_limits<double>::max());
+  PublishedCell cell;
+  cell.name = reader.RequireString("name");
+  cell.value = reader.RequireNumber("value", 0, std::numeric_limits<double>::max());
   reader.RequireString("unit");
-  const std::string kind = reader.RequireString("kind");
-  const std::string note = reader.OptionalString("note", "");
-  if (kind != "quoted" && kind != "derived") reader.Fail("kind", "expected \"quoted\" or \"derived\"");
+  const std::optional<FigureKind> kind = ParseKind(reader.RequireString("kind"));
+  cell.note = reader.OptionalString("note", "");
+  if (!kind) reader.Fail("kind", "expected \"quoted\", \"derived\" or \"elsewhere\"");
   LODESTONE_RETURN_IF_ERROR(reader.Finish());
-  figure.source = note.empty() ? kind : fmt::format("{}: {}", kind, note);
-  return figure;
+  cell.kind = *kind;
+  return cell;
+}
+
+Result<PublishedRatio> ReadRatio(const Json& entry, const std::string& file, const std::string& path) {
+  ObjectReader reader(entry, file, path);
+  PublishedRatio ratio;
+  ratio.measure = reader.RequireString("measure");
+  ratio.value = reader.RequireNumber("value", 0, std::numeric_limits<double>::max());
+  LODESTONE_RETURN_IF_ERROR(reader.Finish());
+  return ratio;
+}
+
+// The tables of an array, each read by `read`; at least one.
+template <typename T, typename Read>
+Result<std::vector<T>> ReadEach(const Json& array, const std::string& file, const std::string& key, const Read& read) {
+  const Json::Array* entries = array.as_array();
+  if (!entries || entries->empty()) {
+    return Invalid(fmt::format("{}:{}: key '{}': expected an array of tables, at least one", file, array.line, key));
+  }
+  std::vector<T> all;
+  for (size_t i = 0; i < entries->size(); ++i) {
+    LODESTONE_ASSIGN_OR_RETURN(T one, read((*entries)[i], file, fmt::format("{}[{}]", key, i)));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+Result<std::vector<PublishedCell>> ReadCells(const Json& array, const std::string& file, const std::string& key) {
+  LODESTONE_ASSIGN_OR_RETURN(std::vector<PublishedCell> cells, ReadEach<PublishedCell>(array, file, key, ReadCell));
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (Find(cells, cells[i].name) == &cells[i]) continue;
+    return Invalid(fmt::format("{}:{}: key '{}[{}].name': '{}' is given twice", file, (*array.as_array())[i].line, key,
+                               i, cells[i].name));
+  }
+  return cells;
+}
+
+Result<PublishedPoint> ReadPoint(const Json& entry, const std::string& file, const std::string& path) {
+  ObjectReader reader(entry, file, path);
+  PublishedPoint point;
+  point.name = reader.RequireString("name");
+  point.system = reader.RequireString("system");
+  point.meaning = reader.RequireString("meaning");
+  const Json* cells = reader.Require("figures");
+  const Json* ratios = reader.Require("ratios");
+  LODESTONE_RETURN_IF_ERROR(reader.Finish());
+  LODESTONE_ASSIGN_OR_RETURN(point.cells, ReadCells(*cells, file, path + ".figures"));
+  LODESTONE_ASSIGN_OR_RETURN(point.ratios, ReadEach<PublishedRatio>(*ratios, file, path + ".ratios", ReadRatio));
+  return point;
 }
 
 std::string WithoutSuffixes(const std::string& recipe) { return recipe.substr(0, recipe.find(':')); }
 
 }  // namespace
+
+const char* ToString(FigureKind kind) {
+  switch (kind) {
+    case FigureKind::kQuoted:
+      return "quoted";
+    case FigureKind::kDerived:
+      return "derived";
+    case FigureKind::kElsewhere:
+      return "elsewhere";
+  }
+  return "";
+}
+
+const PublishedCell* Find(const std::vector<PublishedCell>& cells, std::string_view name) {
+  for (const PublishedCell& cell : cells) {
+    if (cell.name == name) return &cell;
+  }
+  return nullptr;
+}
+
+std::string SystemOf(const PublishedPoint& point) {
+  const PublishedCell* cards = Find(point.cells, "cards");
+  return cards && cards->value != 1 ? fmt::format("{:g} × {}", cards->value, point.system) : point.system;
+}
 
 Result<PublishedRun> ParsePublishedRun(const Json& toml, const std::string& file) {
   ObjectReader reader(toml, file);
@@ -35,8 +114,11 @@ Result<PublishedRun> ParsePublishedRun(const Json& toml, const std::string& file
   run.name = reader.RequireString("name");
   run.title = reader.RequireString("title");
   run.source = reader.RequireString("source");
+  run.by_construction = reader.OptionalString("by_construction", "");
   const Json* workload = reader.Require("workload");
   const Json* figures = reader.Require("figures");
+  const Json* points = reader.Optional("points");
+  const Json* rebuilt = points ? reader.Require("rebuilt") : nullptr;
   LODESTONE_RETURN_IF_ERROR(reader.Finish());
 
   ObjectReader work(*workload, file, "workload");
@@ -49,13 +131,18 @@ Result<PublishedRun> ParsePublishedRun(const Json& toml, const std::string& file
   run.output_tokens = work.RequireInt("output_tokens", 1, kMaxCount);
   LODESTONE_RETURN_IF_ERROR(work.Finish());
 
-  const Json::Array* entries = figures->as_array();
-  if (!entries || entries->empty()) {
-    return Invalid(fmt::format("{}:{}: key 'figures': expected [[figures]] tables", file, figures->line));
+  LODESTONE_ASSIGN_OR_RETURN(run.cells, ReadCells(*figures, file, "figures"));
+  for (const PublishedCell& cell : run.cells) {
+    run.figures.push_back(
+        {.name = cell.name,
+         .value = cell.value,
+         .source = cell.note.empty() ? ToString(cell.kind) : fmt::format("{}: {}", ToString(cell.kind), cell.note)});
   }
-  for (size_t i = 0; i < entries->size(); ++i) {
-    LODESTONE_ASSIGN_OR_RETURN(PublishedFigure figure, ReadFigure((*entries)[i], file, fmt::format("figures[{}]", i)));
-    run.figures.push_back(std::move(figure));
+  if (points) {
+    ObjectReader note(*rebuilt, file, "rebuilt");
+    run.points_note = note.RequireString("note");
+    LODESTONE_RETURN_IF_ERROR(note.Finish());
+    LODESTONE_ASSIGN_OR_RETURN(run.points, ReadEach<PublishedPoint>(*points, file, "points", ReadPoint));
   }
   return run;
 }
