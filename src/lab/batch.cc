@@ -8,23 +8,29 @@
 #include "plan/placement.h"
 
 namespace lodestone {
-namespace {
 
-// Means over users of the time to the first token, and over gaps of the time between tokens.
-void AddLatencies(const std::vector<RequestTimes>& times, Time start, BatchRun* run) {
+BatchRun BatchRunOf(std::span<const UserTimes> users, Time start, int cards) {
+  Time last_first = start, end = start;
   double first_sum = 0, gap_sum = 0;
   int64_t gaps = 0;
-  for (const RequestTimes& user : times) {
+  BatchRun run;
+  for (const UserTimes& user : users) {
+    last_first = std::max(last_first, user.first_token);
+    end = std::max(end, user.finished);
+    run.tokens_generated += static_cast<double>(user.generated);
     first_sum += (user.first_token - start).seconds();
-    if (user.token_times.size() < 2) continue;
-    gap_sum += (user.token_times.back() - user.token_times.front()).seconds();
-    gaps += static_cast<int64_t>(user.token_times.size()) - 1;
+    if (user.generated < 2) continue;
+    gap_sum += (user.finished - user.first_token).seconds();
+    gaps += user.generated - 1;
   }
-  run->ttft_s = first_sum / static_cast<double>(times.size());
-  if (gaps > 0) run->itl_s = gap_sum / static_cast<double>(gaps);
+  run.users = static_cast<double>(users.size());
+  run.prompt_time_s = (last_first - start).seconds();
+  run.token_gen_time_s = (end - last_first).seconds();
+  run.cards = cards;
+  run.ttft_s = first_sum / static_cast<double>(users.size());
+  if (gaps > 0) run.itl_s = gap_sum / static_cast<double>(gaps);
+  return run;
 }
-
-}  // namespace
 
 Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const ModelConfig& config,
                              std::shared_ptr<const Tokenizer> tokenizer, const BatchOptions& options,
@@ -48,7 +54,7 @@ Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const Mod
                  .prefix_sharing = false,
                  .reserve_pages = true});
   const Time start = timeline.Now();
-  std::vector<RequestTimes> times(requests.size());
+  std::vector<UserTimes> times(requests.size());
   for (size_t user = 0; user < requests.size(); ++user) {
     const auto sink = [&, user](const TokenEvent& event) {
       if (computes) {
@@ -57,7 +63,9 @@ Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const Mod
         output.text += event.text;
         if (event.finish != FinishReason::kNone) output.finish_reason = ToString(event.finish);
       }
-      if (event.times != nullptr) times[user] = *event.times;
+      if (event.times != nullptr) {
+        times[user] = {event.times->first_token, event.times->finished, event.times->generated};
+      }
       on_token(user, event);
     };
     LODESTONE_RETURN_IF_ERROR(engine.Add(std::move(requests[user]), sink).status());
@@ -66,19 +74,9 @@ Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const Mod
     LODESTONE_ASSIGN_OR_RETURN(more, engine.Step());
   }
 
-  Time last_first = start, end = start;
-  for (const RequestTimes& user : times) {
-    last_first = std::max(last_first, user.first_token);
-    end = std::max(end, user.finished);
-    result.run.tokens_generated += static_cast<double>(user.generated);
-  }
-  result.run.users = static_cast<double>(times.size());
-  result.run.prompt_time_s = (last_first - start).seconds();
-  result.run.token_gen_time_s = (end - last_first).seconds();
-  result.run.cards = appliance.placement().cards_used;
-  AddLatencies(times, start, &result.run);
+  result.run = BatchRunOf(times, start, appliance.placement().cards_used);
+  for (const UserTimes& user : times) result.elapsed = std::max(result.elapsed, user.finished - start);
   result.stages = appliance.stats();
-  result.elapsed = end - start;
   result.passes = engine.stats().passes;
   return result;
 }

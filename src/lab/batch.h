@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,13 @@ Result<BatchResult> RunBatch(Appliance& appliance, Timeline& timeline, const Mod
                              std::shared_ptr<const Tokenizer> tokenizer, const BatchOptions& options,
                              std::vector<Request> requests,
                              const std::function<void(size_t user, const TokenEvent&)>& on_token);
+
+// When a user of a batch had its first and its last token, and how many it had.
+struct UserTimes {
+  Time first_token, finished;
+  int64_t generated = 0;
+};
+// Counts and times of a batch that began at `start`; TTFT is the mean over users, ITL the mean over gaps.
+BatchRun BatchRunOf(std::span<const UserTimes> users, Time start, int cards);
 
 }  // namespace lodestone

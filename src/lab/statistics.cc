@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace lodestone {
 
@@ -23,6 +22,32 @@ Statistics StatisticsOf(std::span<const double> values) {
   s.max = sorted.back();
   s.median = (sorted[(sorted.size() - 1) / 2] + sorted[sorted.size() / 2]) / 2;
   return s;
+}
+
+namespace {
+
+double Percentile(std::span<const double> sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(at);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+}  // namespace
+
+Distribution DistributionOf(std::vector<double> values) {
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  const Statistics s = StatisticsOf(values);
+  return {.count = static_cast<int64_t>(values.size()),
+          .mean = s.mean,
+          .standard_deviation = s.standard_deviation,
+          .min = s.min,
+          .max = s.max,
+          .p50 = Percentile(values, 0.5),
+          .p90 = Percentile(values, 0.9),
+          .p95 = Percentile(values, 0.95),
+          .p99 = Percentile(values, 0.99)};
 }
 
 }  // namespace lodestone
