@@ -76,6 +76,8 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeGenerate());
   commands.push_back(MakePlan());
   commands.push_back(MakeSimulate());
+  commands.push_back(MakeTraffic());
+  commands.push_back(MakeSweep());
   commands.push_back(MakePerplexity());
   commands.push_back(MakeCompareLogits());
   commands.push_back(MakeQuantize());

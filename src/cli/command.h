@@ -23,6 +23,8 @@ std::unique_ptr<Command> MakeDemo();
 std::unique_ptr<Command> MakeGenerate();
 std::unique_ptr<Command> MakePlan();
 std::unique_ptr<Command> MakeSimulate();
+std::unique_ptr<Command> MakeTraffic();
+std::unique_ptr<Command> MakeSweep();
 std::unique_ptr<Command> MakePerplexity();
 std::unique_ptr<Command> MakeCompareLogits();
 std::unique_ptr<Command> MakeQuantize();

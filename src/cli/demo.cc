@@ -55,12 +55,10 @@ Status ShowPlan() {
 Status ShowSimulation() {
   Headline(2, "The same run on a virtual clock, beside the published figures");
   const SimulateOptions options{.run = PaperRun(kPaperRecipe), .prompt_tokens = kPaperTokens, .tokens = kPaperTokens};
-  Progress progress("tokens", 2 * kPaperUsers * kPaperTokens);
-  LODESTONE_ASSIGN_OR_RETURN(const Simulation simulation, Simulate(options, [&] { progress.Advance(); }));
-  progress.Erase();
+  LODESTONE_ASSIGN_OR_RETURN(const Simulation simulation, Simulate(options));
   Print(fmt::format("{} users, {} prompt tokens and {} generated tokens each\n\n", kPaperUsers, kPaperTokens,
                     kPaperTokens));
-  Print(RenderSimulation(simulation, true));
+  Print(RenderSimulation(simulation));
   Print(Wrap("  Calibrated: one total was fitted, so its error says nothing; 'lodestone simulate' lists the constants. "
              "Ideal: "
              "the chip's rates alone.",

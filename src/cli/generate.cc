@@ -96,7 +96,8 @@ Result<RunRecord> RunGeneration(Generation generation, const GenerateOptions& op
   LODESTONE_ASSIGN_OR_RETURN(BatchResult result,
                              RunBatch(*machine.appliance, *machine.timeline, config, generation.model.tokenizer, batch,
                                       std::move(generation.requests), on_token));
-  SetPower(generation.spec, run.power_w, generation.spec ? nullptr : &host_power, result.elapsed, &result.run);
+  SetPower(generation.spec, run.power_w, generation.spec ? nullptr : &host_power, result.elapsed, result.stages,
+           &result.run);
 
   RunRecord record;
   record.workload = {.model = generation.model.name,

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "cli/run_options.h"
@@ -22,6 +23,7 @@ struct Plan {
   std::optional<ApplianceSpec> spec;  // none: this host
   Placement placement;
   Demand demand;
+  std::vector<StageMapping> mappings;  // of the placement's stages, on simulated cards
 };
 Result<Plan> MakePlan(const RunOptions& run);
 std::string RenderPlan(const Plan& plan, const RunOptions& run);

@@ -48,19 +48,45 @@ std::string MergeLabels(const std::string& first, const std::string& last) {
   const std::vector<std::string> from = Pieces(first), to = Pieces(last);
   if (from.size() != to.size()) return fmt::format("{} to {}", first, last);
   std::string merged;
-  for (size_t i = 0; i < from.size(); ++i) merged += from[i] == to[i] ? from[i] : fmt::format("{}–{}", from[i], to[i]);
+  for (size_t i = 0; i < from.size(); ++i) {
+    const bool range = i + 2 < from.size() && from[i + 1] == "–" && to[i + 1] == "–";  // "0–2" and "9–11" are "0–11"
+    if (from[i] == to[i]) {
+      merged += from[i];
+    } else if (range) {
+      merged += fmt::format("{}–{}", from[i], to[i + 2]);
+      i += 2;
+    } else {
+      merged += fmt::format("{}–{}", from[i], to[i]);
+    }
+  }
   return merged;
 }
 
 std::string CardList(const std::vector<int>& cards) {
-  if (cards.size() == 1) return fmt::format("{}", cards.front());
-  const int step = cards[1] - cards[0];
-  for (size_t i = 2; i < cards.size(); ++i) {
-    if (cards[i] - cards[i - 1] != step) return fmt::format("{}", fmt::join(cards, ", "));
+  // Runs of neighbours: 1, 2, 4, 5, 7, 8 are three.
+  std::vector<std::pair<int, int>> runs;
+  for (const int card : cards) {
+    if (!runs.empty() && runs.back().second + 1 == card) {
+      runs.back().second = card;
+    } else {
+      runs.emplace_back(card, card);
+    }
   }
-  if (step == 1) return fmt::format("{}–{}", cards.front(), cards.back());
-  if (cards.size() == 2) return fmt::format("{}, {}", cards.front(), cards.back());
-  return fmt::format("{}, {} … {}", cards[0], cards[1], cards.back());
+  std::vector<std::string> names;
+  bool regular = true;  // alike and equally far apart
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const auto [first, last] = runs[i];
+    names.push_back(first == last ? fmt::format("{}", first) : fmt::format("{}–{}", first, last));
+    regular = regular && last - first == runs[0].second - runs[0].first &&
+              (i < 2 || first - runs[i - 1].first == runs[1].first - runs[0].first);
+  }
+  constexpr size_t kShown = 3;  // without an ellipsis
+  constexpr size_t kListed = 8;
+  if (names.size() > kListed && !regular) {
+    return fmt::format("{}, {} … {} ({} cards)", names[0], names[1], names.back(), cards.size());
+  }
+  if (names.size() > kShown && regular) return fmt::format("{}, {} … {}", names[0], names[1], names.back());
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::vector<StageGroup> GroupStages(const Placement& placement) {
@@ -89,14 +115,14 @@ std::vector<StageGroup> GroupStages(const Placement& placement) {
 
 std::string RenderPlacement(const Placement& placement) {
   std::vector<std::vector<std::string>> rows{
-      {"cards", "stage", "weights", "scales", "norms", "KV", "KV scales", "buffers", "free", "of MiB"}};
+      {"cards", "stage", "weights", "scales", "norms", "KV", "KV scales", "buffers", "free"}};
   for (const StageGroup& group : GroupStages(placement)) {
     const Ledger& ledger = placement.stages[group.first].ledger;
     rows.push_back({CardList(group.cards), group.label, Mib(ledger.weight_codes), Mib(ledger.weight_scales),
                     Mib(ledger.norms_biases), Mib(ledger.kv_codes), Mib(ledger.kv_scales), Mib(ledger.buffers),
-                    Mib(ledger.free()), Mib(ledger.capacity)});
+                    Mib(ledger.free())});
   }
-  return RenderTable(rows);
+  return RenderTable(rows) + fmt::format("  in MiB; a card has {}\n", Mib(placement.stages.front().ledger.capacity));
 }
 
 }  // namespace lodestone::cli

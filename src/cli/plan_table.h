@@ -17,10 +17,11 @@ struct StageGroup {
 };
 std::vector<StageGroup> GroupStages(const Placement& placement);
 
-// "0–13", "0, 2 … 78", "3, 7, 8".
+// "0–13", "0, 2 … 78", "1–2, 4–5 … 238–239", "3, 7–8".
 std::string CardList(const std::vector<int>& cards);
 
-// `first` and `last` with their numbers as ranges: "layer 0 attention", "layer 39 attention" → "layer 0–39 attention".
+// `first` and `last` with their numbers as ranges: "layer 0 attention" and "layer 39 attention" are "layer 0–39
+// attention", "layers 0–2" and "layers 9–11" are "layers 0–11".
 std::string MergeLabels(const std::string& first, const std::string& last);
 
 std::string RenderPlacement(const Placement& placement);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
+#include "appliance/appliance.h"
 #include "base/status.h"
 #include "base/units.h"
 #include "hardware/hardware.h"
@@ -25,12 +27,12 @@ class HostPower {
   Result<EnergyMeter> meter_;
 };
 
-// Fills power, transistors and provenance of a run on simulated cards, or on this host with `host_power`. What the user
-// stated wins.
+// Fills power, transistors and provenance of a run on simulated cards with these stages, or on this host with
+// `host_power`. What the user stated wins.
 void SetPower(const std::optional<ApplianceSpec>& spec, std::optional<double> stated_w, HostPower* host_power,
-              Time elapsed, BatchRun* run);
+              Time elapsed, std::span<const StageStats> stages, BatchRun* run);
 
-// The measures of the run; the energy of simulated cards says that it is so by construction.
+// The measures of the run; the energy of simulated cards says what it rests on.
 std::vector<Measure> MeasuresWithReasons(const BatchRun& run, const std::optional<ApplianceSpec>& spec);
 
 // The figures of the appliance without a source on which a simulation rests: assumed ones and fitted ones, each with

@@ -2,18 +2,15 @@
 // does, also used by the demo.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "cli/run_options.h"
-#include "lab/batch.h"
-#include "model/config.h"
+#include "lab/simulation.h"
 #include "report/published.h"
 #include "report/run_record.h"
-#include "timing/northpole.h"
 
 namespace lodestone::cli {
 
@@ -21,22 +18,25 @@ struct SimulateOptions {
   RunOptions run;
   int64_t prompt_tokens = 0, tokens = 0;  // a user
   bool ideal = false;                     // rates alone, nothing fitted
+  std::string transfers = "direct";
 };
 
 struct Simulation {
-  RunRecord record;                       // of the calibrated run; of the ideal one where only that was asked for
+  SimulationOptions options;
+  SimulatedRun run;                       // calibrated; ideal where only that was asked for
+  RunRecord record;                       // of `run`
   std::vector<Measure> ideal;             // measures by rates alone
   std::optional<PublishedRun> published;  // of the same workload
-  std::vector<StageStats> stages;         // of the run in `record`
-  Time elapsed;                           // virtual, of the same
-  int64_t passes = 0;
 };
 
-// `on_token` hears every generated token of either run.
-Result<Simulation> Simulate(const SimulateOptions& options, const std::function<void()>& on_token);
+// What these options ask of the simulator. Refused: the cpu, more positions than the model's, an unknown way of
+// transfer.
+Result<SimulationOptions> SettingOf(const SimulateOptions& options);
 
-// The figures beside the published ones, the occupancy of the stages, and what the figures rest on.
-std::string RenderSimulation(const Simulation& simulation, bool calibrated);
-std::string RenderOccupancy(const Simulation& simulation);
+// One instance by rates alone and calibrated, with the range that the constants without a source allow.
+Result<Simulation> Simulate(const SimulateOptions& options);
+
+// The figures beside the published ones, what bounds them, the energy, the occupancy of the stages.
+std::string RenderSimulation(const Simulation& simulation);
 
 }  // namespace lodestone::cli

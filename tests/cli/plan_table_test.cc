@@ -12,7 +12,10 @@ TEST(PlanTable, ListsCardsShortly) {
   EXPECT_EQ(CardList({0, 1, 2, 3}), "0–3");
   EXPECT_EQ(CardList({0, 2, 4, 6}), "0, 2 … 6");
   EXPECT_EQ(CardList({1, 5}), "1, 5");
-  EXPECT_EQ(CardList({3, 7, 8}), "3, 7, 8");
+  EXPECT_EQ(CardList({3, 7, 8}), "3, 7–8");
+  EXPECT_EQ(CardList({1, 2, 4, 5, 7, 8, 10, 11}), "1–2, 4–5 … 10–11");
+  EXPECT_EQ(CardList({1, 2, 5, 9}), "1–2, 5, 9");
+  EXPECT_EQ(CardList({1, 3, 5, 7, 9, 11, 13, 15, 17, 30}), "1, 3 … 30 (10 cards)");
 }
 
 TEST(PlanTable, MergesLabels) {
@@ -20,6 +23,7 @@ TEST(PlanTable, MergesLabels) {
   EXPECT_EQ(MergeLabels("layer 0 attention", "layer 39 attention"), "layer 0–39 attention");
   EXPECT_EQ(MergeLabels("output 1/2", "output 2/2"), "output 1–2/2");
   EXPECT_EQ(MergeLabels("output", "output"), "output");
+  EXPECT_EQ(MergeLabels("layers 0–2 1/4", "layers 33–35 4/4"), "layers 0–35 1–4/4");
 }
 
 RunOptions PaperPlan() {
