@@ -51,7 +51,7 @@ stage_ctest() {
 }
 
 # The parsers and the main path under the address and undefined-behaviour sanitizers.
-asan_folders=(base text numerics model program executor hardware plan appliance engine learn report lab)
+asan_folders=(base text numerics model program executor hardware timing plan appliance engine learn report lab)
 stage_asan() {
   headline "Sanitizers: address and undefined behaviour"
   local targets=() folder

@@ -161,7 +161,9 @@ TEST(BadInput, UnknownKeyOfOurOwnFilesNamesItsLine) {
   const std::string file =
       folder.Write("mine.toml",
                    "kind = \"appliance\"\nname = \"mine\"\ndescription = \"two cards\"\ncards = 2\n"
-                   "cards_per_server = 2\ncard = \"northpole-card\"\ncolour = \"red\"\n"
+                   "cards_per_server = 2\ncard = \"northpole-card\"\ncolour = \"red\"\ncards_per_switch = 2\n"
+                   "uplink_bytes_per_s = {value = 63e9, source = \"data sheet\"}\n"
+                   "host_transfer_s = {value = 1e-5, source = \"data sheet\"}\n"
                    "host_turnaround_s = {value = 1e-5, source = \"data sheet\"}\n");
   ExpectRefused({"plan", "--model", "gpt2", "--appliance", file}, {"mine.toml:7", "colour"});
 }
