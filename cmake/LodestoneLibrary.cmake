@@ -31,29 +31,38 @@ set_target_properties(lodestone_cpp PROPERTIES EXPORT_NAME cpp LINKER_LANGUAGE C
 target_include_directories(lodestone_cpp INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/lodestone>)
 
-# ---- Installation, as component `library`; the program is component `program`
+# ---- Installation, as component `library`, by that name alone: who has built only the program installs only that
 
+install(CODE "
+  foreach(built \"$<TARGET_FILE:lodestone_shared>\" \"$<TARGET_FILE:lodestone_cpp>\")
+    if(NOT EXISTS \"\${built}\")
+      message(FATAL_ERROR \"not built yet: \${built}; first: cmake --build ${CMAKE_BINARY_DIR}\")
+    endif()
+  endforeach()" COMPONENT library EXCLUDE_FROM_ALL)
 install(TARGETS lodestone_shared EXPORT lodestone_c_targets
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library EXCLUDE_FROM_ALL)
 install(TARGETS lodestone_cpp EXPORT lodestone_cpp_targets
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library EXCLUDE_FROM_ALL)
 install(FILES ${PROJECT_SOURCE_DIR}/src/appliance/lodestone.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lodestone
-  COMPONENT library)
+  COMPONENT library EXCLUDE_FROM_ALL)
 install(CODE "
   set(root \"${PROJECT_SOURCE_DIR}/src\")
   set(destination \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/lodestone\")
-  include(\"${PROJECT_SOURCE_DIR}/cmake/InstallHeaders.cmake\")" COMPONENT library)
+  include(\"${PROJECT_SOURCE_DIR}/cmake/InstallHeaders.cmake\")" COMPONENT library EXCLUDE_FROM_ALL)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lodestone)
-install(EXPORT lodestone_c_targets NAMESPACE lodestone:: DESTINATION ${package_dir} COMPONENT library)
-install(EXPORT lodestone_cpp_targets NAMESPACE lodestone:: DESTINATION ${package_dir} COMPONENT library)
+foreach(interface c cpp)
+  install(EXPORT lodestone_${interface}_targets NAMESPACE lodestone:: DESTINATION ${package_dir}
+    COMPONENT library EXCLUDE_FROM_ALL)
+endforeach()
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/lodestone-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/lodestone-config.cmake ${CMAKE_BINARY_DIR}/lodestone-config-version.cmake
-  DESTINATION ${package_dir} COMPONENT library)
+  DESTINATION ${package_dir} COMPONENT library EXCLUDE_FROM_ALL)
 
 # Paths from the .pc files' own folder: an installed tree may be moved.
 file(RELATIVE_PATH pc_to_include /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix/${CMAKE_INSTALL_INCLUDEDIR})
 foreach(name lodestone lodestone-cpp)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
-  install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
+  install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+    COMPONENT library EXCLUDE_FROM_ALL)
 endforeach()

@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
   static lodestone_row rows[MOST];
   static char text[TEXT];
   const int count = argc == 6 ? atoi(argv[4]) : 0;
-  if (count < 1 || count > MOST / 2) return puts("usage: generate_c MODEL APPLIANCE RECIPE TOKENS PROMPT") < 0 ? 1 : 2;
+  if (count < 1 || count > MOST / 2)
+    return fputs("usage: generate_c MODEL APPLIANCE RECIPE TOKENS PROMPT\n", stderr), 2;
 
   lodestone_model* model;
   lodestone_appliance* appliance;
@@ -32,8 +33,7 @@ int main(int argc, char** argv) {
   size_t prompt, fed = 0, length = 0;
   check(lodestone_model_encode(model, argv[5], tokens, MOST / 2, &prompt));
   const size_t total = prompt + (size_t)count;
-  lodestone_demand demand = {.size = sizeof demand, .recipe = argv[3], .users = 1};
-  demand.context = (int32_t)total;
+  lodestone_demand demand = {.size = sizeof demand, .recipe = argv[3], .users = 1, .context = (int32_t)total};
   demand.rows_per_pass = (int32_t)prompt;
   check(lodestone_appliance_configure(appliance, model, &demand));
   lodestone_appliance_info info = {.size = sizeof info};

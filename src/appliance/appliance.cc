@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "appliance/pass_check.h"
 #include "appliance/sections.h"
 #include "appliance/steps.h"
 #include "appliance/timed_cards.h"
@@ -45,6 +46,7 @@ class Inside {
  public:
   explicit Inside(int credit) : ring_(static_cast<size_t>(credit)) {}
   size_t size() const { return count_; }
+  int credit() const { return static_cast<int>(ring_.size()); }
   bool full() const { return count_ == ring_.size(); }
   const Waiting& front() const { return ring_[first_]; }
   Waiting& next() { return ring_[(first_ + count_) % ring_.size()]; }  // the place for one more
@@ -74,38 +76,50 @@ struct Appliance::Impl {
   std::vector<StageSeat> seats;     // of a stage, where cards compute
   std::optional<TimedCards> timed;  // where cards are timed, once configured
   FlowObserver* observer = nullptr;
-  bool configured = false;
+  enum class State { kOpened, kConfigured, kFailed } state = State::kOpened;
+  PassLimits limits;  // where cards compute, once configured
 
   bool computes() const { return cards.front().compute != nullptr; }
   bool simulated() const { return cards.front().timing != nullptr; }
-  // One pass that computes and one that waits, at every step: with fewer a card could run dry, more would wait in front
-  // of the slowest anyway.
-  int credit() const { return 2 * static_cast<int>(steps.size()); }
 
-  Status CheckPass(const Pass& pass) const;
+  Status ConfigureCards(const WeightSource* weights, int pages);
+  Status Check(const Pass& pass) const;
   Result<Tensor> Run(const Waiting& waiting);
 };
 
-Status Appliance::Impl::CheckPass(const Pass& pass) const {
-  if (!configured) return Invalid("a pass was submitted before the appliance was configured");
-  if (pass.load.rows < 1)
-    return Invalid(fmt::format("pass {} has a load of {} rows, expected at least 1", pass.id, pass.load.rows));
-  if (!computes()) {
-    if (!pass.rows.empty())
-      return Invalid(fmt::format("pass {} has rows, but no card of this appliance computes", pass.id));
-    return {};
+Status Appliance::Impl::ConfigureCards(const WeightSource* weights, int pages) {
+  if (simulated()) {
+    std::vector<const Timing*> timings;
+    for (const Card& card : cards) timings.push_back(card.timing.get());
+    LODESTONE_ASSIGN_OR_RETURN(timed, TimedCards::Map(placement, steps, links, timings));
+    timed->flow().Observe(observer);
   }
-  if (pass.rows.empty())
-    return Invalid(fmt::format("pass {} has no rows, but the cards of this appliance compute", pass.id));
-  if (pass.rows.size() != static_cast<size_t>(pass.load.rows)) {
-    return Invalid(fmt::format("pass {} has {} rows, its load says {}", pass.id, pass.rows.size(), pass.load.rows));
+  if (!computes()) return {};
+  for (size_t i = 0; i < cards.size(); ++i) {
+    LODESTONE_RETURN_IF_ERROR(cards[i].compute->Configure(card_stages[i], *weights, pages));
   }
-  const int64_t table = int64_t{pass.load.sequences} * pass.pages_per_sequence;
-  if (pass.pages_per_sequence < 0 || table != static_cast<int64_t>(pass.page_table.size())) {
-    return Invalid(fmt::format("pass {} has a page table of {} entries, expected {} sequences × {} pages", pass.id,
-                               pass.page_table.size(), pass.load.sequences, pass.pages_per_sequence));
+  std::vector<int> next_local(cards.size());
+  for (size_t stage = 0; stage < placement.stages.size(); ++stage) {
+    const size_t index = static_cast<size_t>(slot[stage]);
+    seats.push_back({cards[index].compute.get(), next_local[index]++, placement.stages[stage].stage.label});
   }
+  limits = LimitsOf(placement, pages);
   return {};
+}
+
+Status Appliance::Impl::Check(const Pass& pass) const {
+  if (state != State::kConfigured) return Invalid("a pass was submitted before the appliance was configured");
+  const Load& load = pass.load;
+  if (load.rows < 1)
+    return Invalid(fmt::format("pass {} has a load of {} rows, expected at least 1", pass.id, load.rows));
+  if (computes()) {
+    LODESTONE_RETURN_IF_ERROR(CheckPass(pass, limits));
+  } else if (!pass.rows.empty()) {
+    return Invalid(fmt::format("pass {} has rows, but no card of this appliance computes", pass.id));
+  }
+  if ((load.logit_rows | load.sequences) >= 0 && (load.context_sum | load.context_max | load.kv_tokens_read) >= 0)
+    return {};
+  return Invalid(fmt::format("pass {} has a load with a negative figure", pass.id));
 }
 
 Result<Tensor> Appliance::Impl::Run(const Waiting& waiting) {
@@ -150,6 +164,8 @@ Result<std::unique_ptr<Appliance>> Appliance::Open(Placement placement, std::vec
     of_stage.card = placed.card;
   }
   LODESTONE_RETURN_IF_ERROR(CheckCards(cards, used.size()));
+  // One pass that computes and one that waits, at every step: with fewer a card could run dry, more would wait in front
+  // of the slowest anyway.
   const int credit = 2 * static_cast<int>(steps.size());
   auto impl = std::unique_ptr<Impl>(new Impl{.placement = std::move(placement),
                                              .cards = std::move(cards),
@@ -166,46 +182,34 @@ Result<std::unique_ptr<Appliance>> Appliance::Open(Placement placement, std::vec
 }
 
 Status Appliance::Configure(const WeightSource* weights, int pages) {
-  if (impl_->configured) return Invalid("the appliance is already configured");
+  if (impl_->state == Impl::State::kConfigured) return Invalid("the appliance is already configured");
+  if (impl_->state == Impl::State::kFailed)
+    return Invalid("configuring this appliance has failed, which leaves its cards half filled; open another one");
   if (pages < 0) return Invalid(fmt::format("{} KV pages, expected none or more", pages));
   if (impl_->computes() && weights == nullptr) return Invalid("cards that compute need weights, none were given");
-  if (impl_->simulated()) {
-    std::vector<const Timing*> timings;
-    for (const Card& card : impl_->cards) timings.push_back(card.timing.get());
-    LODESTONE_ASSIGN_OR_RETURN(impl_->timed, TimedCards::Map(impl_->placement, impl_->steps, impl_->links, timings));
-    impl_->timed->flow().Observe(impl_->observer);
-  }
-  if (impl_->computes()) {
-    for (size_t i = 0; i < impl_->cards.size(); ++i) {
-      LODESTONE_RETURN_IF_ERROR(impl_->cards[i].compute->Configure(impl_->card_stages[i], *weights, pages));
-    }
-    std::vector<int> next_local(impl_->cards.size());
-    for (size_t stage = 0; stage < impl_->placement.stages.size(); ++stage) {
-      const size_t slot = static_cast<size_t>(impl_->slot[stage]);
-      impl_->seats.push_back(
-          {impl_->cards[slot].compute.get(), next_local[slot]++, impl_->placement.stages[stage].stage.label});
-    }
-  }
-  impl_->configured = true;
-  return {};
+  Status status = impl_->ConfigureCards(weights, pages);
+  impl_->state = status.ok() ? Impl::State::kConfigured : Impl::State::kFailed;
+  if (!status.ok()) impl_->timed.reset();
+  return status;
 }
 
 Status Appliance::Submit(const Pass& pass) {
-  LODESTONE_RETURN_IF_ERROR(impl_->CheckPass(pass));
+  LODESTONE_RETURN_IF_ERROR(impl_->Check(pass));
   if (impl_->inside.full()) {
     return Error{ErrorCode::kBusy,
-                 fmt::format("{} passes are inside the chain; take the next one first", impl_->credit())};
+                 fmt::format("{} passes are inside the chain; take the next one first", max_in_flight())};
   }
   Waiting& waiting = impl_->inside.next();
   waiting.id = pass.id;
   waiting.submitted = impl_->timeline.Now();
   if (impl_->timed) LODESTONE_RETURN_IF_ERROR(impl_->timed->Enter(waiting.submitted, pass.id, pass.load));
+  impl_->inside.Add();
+  if (!impl_->computes()) return {};
   waiting.load = pass.load;
   waiting.rows.assign(pass.rows.begin(), pass.rows.end());
   waiting.page_table.assign(pass.page_table.begin(), pass.page_table.end());
   waiting.pages_per_sequence = pass.pages_per_sequence;
   waiting.page_copies.assign(pass.page_copies.begin(), pass.page_copies.end());
-  impl_->inside.Add();
   return {};
 }
 
@@ -241,7 +245,7 @@ std::vector<FramebufferStats> Appliance::framebuffers() const {
   return impl_->timed ? impl_->timed->framebuffers() : std::vector<FramebufferStats>();
 }
 
-int Appliance::max_in_flight() const { return impl_->credit(); }
+int Appliance::max_in_flight() const { return impl_->inside.credit(); }
 bool Appliance::computes() const { return impl_->computes(); }
 bool Appliance::simulated() const { return impl_->simulated(); }
 Time Appliance::now() const { return impl_->timeline.Now(); }

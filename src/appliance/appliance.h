@@ -103,14 +103,14 @@ class Appliance {
                                                  Timeline& timeline);
   ~Appliance();
 
-  // Once, before the first pass: weights and KV pages to every card, stages mapped to its timing. `weights` may be null
-  // where no card computes. Infeasible where cards are timed: a stage that the chip cannot hold or run, and a
-  // framebuffer without room for a tensor of the largest pass that the placement was made for.
+  // Once, before the first pass, also where a card fails: weights and KV pages to every card, stages mapped to timings.
+  // `weights` may be null where no card computes. Infeasible where cards are timed: a stage that the chip cannot hold
+  // or run, and a framebuffer without room for a tensor of the largest pass that the placement was made for.
   Status Configure(const WeightSource* weights, int pages);
 
-  // Sends a pass into the chain; its rows, page table and page copies are read before this returns. Rows are required
-  // if and only if cards compute. Error kBusy: `max_in_flight` passes are inside; take `Next` first. Refused as well: a
-  // tensor larger than a slot of simulated cards' framebuffers.
+  // Sends a pass into the chain; what it points to is read before this returns. Rows are required if and only if cards
+  // compute. kBusy: `max_in_flight` passes are inside; take `Next` first. Refused: rows, tokens, positions and pages
+  // out of range, two rows that write one KV entry, a tensor larger than a slot of simulated cards' framebuffers.
   Status Submit(const Pass& pass);
 
   // The next pass to leave the chain, in the order of submission; advances the timeline to that moment. None if no pass

@@ -18,7 +18,7 @@ void FlowState::Enter(Time now, uint64_t id, const Load& load, std::span<const S
   pass.id = id;
   pass.load = load;
   pass.moments.front().at = now;
-  pass.MomentAt(plan_->activities.back().source).at = now;  // outputs come to the host in any order
+  pass.MomentAt(plan_->activities.back().source) = {now, now, 0};  // outputs come to the host in any order
   ++passes_;
   const auto move = [&](int index, int64_t bytes) {
     const size_t i = static_cast<size_t>(index);

@@ -54,26 +54,57 @@ Status TimedCards::MapKinds(const Placement& placement, std::span<const Timing* 
   return {};
 }
 
+std::vector<int64_t> TimedCards::LargestAmounts(const Itinerary& plan) {
+  std::vector<int64_t> largest(static_cast<size_t>(plan.amounts));
+  for (size_t k = 0; k < plan.kinds.size(); ++k) {
+    const StageCost& cost = timings_[k]->Evaluate(largest_);
+    const AmountsOfKind& kind = plan.kinds[k];
+    largest[static_cast<size_t>(kind.input())] = cost.input_bytes;
+    largest[static_cast<size_t>(kind.output())] = cost.output_bytes;
+    for (int section = 0; section + 1 < kind.sections; ++section) {
+      largest[static_cast<size_t>(kind.gather(section))] = cost.sections[static_cast<size_t>(section)].gather_bytes;
+    }
+  }
+  return largest;
+}
+
+// No moment lies later than the entry of the last pass and everything that the passes inside do, one after another. So
+// the links may take half of what is left of Time after the latest entry, and the stages the other half.
+Status TimedCards::BoundSpan(const Itinerary& plan, std::span<const int64_t> largest) {
+  double moves_s = 0;
+  for (const Activity& activity : plan.activities) {
+    moves_s += activity.span.seconds();
+    if (activity.kind != Activity::Kind::kMove) continue;
+    double ps_per_byte = plan.ps_per_byte;
+    for (int i = 0; i < activity.wires; ++i) {
+      const int wire = plan.paths[static_cast<size_t>(activity.first_wire + i)];
+      ps_per_byte = std::max(ps_per_byte, plan.wires[static_cast<size_t>(wire)].ps_per_byte);
+    }
+    moves_s += static_cast<double>(largest[static_cast<size_t>(activity.amount)]) * ps_per_byte * 1e-12;
+  }
+  constexpr double kLeft = 50 * 86400.0;
+  const double each = kLeft / 2 / (2.0 * static_cast<double>(stages_.size()) + 1);
+  if (moves_s > each) {
+    return Infeasible(fmt::format(
+        "a pass of {} rows would be on links for {}, expected at most {} in a chain of {} stages; make links faster or "
+        "passes smaller",
+        largest_.rows, FormatSeconds(moves_s), FormatSeconds(each), stages_.size()));
+  }
+  longest_stage_ = Time::Seconds(std::min(each / static_cast<double>(stages_.size()), 1000.0));
+  return {};
+}
+
 // A slot of a card holds the largest tensor that comes or goes, of the largest pass; parts that are gathered for one
 // section lie in one slot.
 Status TimedCards::SizeSlots(const Itinerary& plan, int64_t framebuffer_bytes) {
+  const std::vector<int64_t> largest = LargestAmounts(plan);
+  LODESTONE_RETURN_IF_ERROR(BoundSpan(plan, largest));
   slot_bytes_.assign(plan.cards.size(), 0);
   slots_.assign(plan.cards.size(), FramebufferHalf::kUnlimited);
   limits_.assign(static_cast<size_t>(plan.amounts), std::numeric_limits<int64_t>::max());
   half_bytes_ = framebuffer_bytes / 2;
   if (half_bytes_ == 0) return {};
-  for (size_t kind = 0; kind < timings_.size(); ++kind) costs_[kind] = &timings_[kind]->Evaluate(largest_);
-  std::vector<int64_t> largest(static_cast<size_t>(plan.amounts)), arriving(static_cast<size_t>(plan.values)),
-      parts(static_cast<size_t>(plan.values));
-  for (size_t k = 0; k < plan.kinds.size(); ++k) {
-    const AmountsOfKind& kind = plan.kinds[k];
-    largest[static_cast<size_t>(kind.input())] = costs_[k]->input_bytes;
-    largest[static_cast<size_t>(kind.output())] = costs_[k]->output_bytes;
-    for (int section = 0; section + 1 < kind.sections; ++section) {
-      largest[static_cast<size_t>(kind.gather(section))] =
-          costs_[k]->sections[static_cast<size_t>(section)].gather_bytes;
-    }
-  }
+  std::vector<int64_t> arriving(static_cast<size_t>(plan.values)), parts(static_cast<size_t>(plan.values));
   const auto moves = [&](const auto& each) {
     for (const Activity& activity : plan.activities) {
       if (activity.kind == Activity::Kind::kMove) each(activity, static_cast<size_t>(activity.amount));
@@ -121,8 +152,8 @@ Result<TimedCards> TimedCards::Map(const Placement& placement, const std::vector
   return cards;
 }
 
-// Beyond these, sums over a chain of cards could leave the range of Time.
-constexpr Time kLongestStage = Time::Seconds(1000), kLatestEntry = Time::Seconds(50 * 86400.0);
+// Half of the range of Time.
+constexpr Time kLatestEntry = Time::Seconds(50 * 86400.0);
 
 Status TimedCards::CheckCost(uint64_t id, size_t kind, const StageCost& cost) const {
   const AmountsOfKind& amounts = amounts_[kind];
@@ -131,9 +162,9 @@ Status TimedCards::CheckCost(uint64_t id, size_t kind, const StageCost& cost) co
     return Invalid(
         fmt::format("pass {}: a timing gives {} sections where it gave {} before", id, sections, amounts.sections));
   }
-  if (cost.time > kLongestStage) {
+  if (cost.time > longest_stage_) {
     return Invalid(fmt::format("pass {} would keep a card busy for {}, expected at most {}; make passes smaller", id,
-                               FormatSeconds(cost.time.seconds()), FormatSeconds(kLongestStage.seconds())));
+                               FormatSeconds(cost.time.seconds()), FormatSeconds(longest_stage_.seconds())));
   }
   const auto fits = [&](int amount, int64_t bytes) { return bytes <= limits_[static_cast<size_t>(amount)]; };
   bool all = fits(amounts.input(), cost.input_bytes) && fits(amounts.output(), cost.output_bytes);
@@ -147,15 +178,23 @@ Status TimedCards::CheckCost(uint64_t id, size_t kind, const StageCost& cost) co
                   id, largest_.rows, largest_.logit_rows));
 }
 
+Status TimedCards::Evaluate(uint64_t id, const Load& load) {
+  evaluated_.reset();
+  for (size_t kind = 0; kind < timings_.size(); ++kind) {
+    costs_[kind] = &timings_[kind]->Evaluate(load);
+    LODESTONE_RETURN_IF_ERROR(CheckCost(id, kind, *costs_[kind]));
+  }
+  evaluated_ = load;
+  return {};
+}
+
 Status TimedCards::Enter(Time now, uint64_t id, const Load& load) {
   if (now > kLatestEntry) {
     return Invalid(fmt::format("pass {} enters after {} simulated days, expected at most {}", id,
                                FormatNumber(now.seconds() / 86400), FormatNumber(kLatestEntry.seconds() / 86400)));
   }
-  for (size_t kind = 0; kind < timings_.size(); ++kind) {
-    costs_[kind] = &timings_[kind]->Evaluate(load);
-    LODESTONE_RETURN_IF_ERROR(CheckCost(id, kind, *costs_[kind]));
-  }
+  // Micro-batches that decode in step bring one load after another that is the same.
+  if (evaluated_ != load) LODESTONE_RETURN_IF_ERROR(Evaluate(id, load));
   flow_->Enter(now, id, load, costs_);
   return {};
 }
@@ -171,7 +210,8 @@ std::vector<FramebufferStats> TimedCards::framebuffers() const {
   return all;
 }
 
-std::vector<StageCost> TimedCards::CostsOf(const Load& load) const {
+std::vector<StageCost> TimedCards::CostsOf(const Load& load) {
+  evaluated_.reset();  // what costs_ points to changes
   std::vector<StageCost> costs;
   costs.reserve(stages_.size());
   for (const FlowStage& stage : stages_) costs.push_back(timings_[static_cast<size_t>(stage.kind)]->Evaluate(load));

@@ -32,22 +32,27 @@ class TimedCards {
 
   std::vector<FramebufferStats> framebuffers() const;
   // One a stage, in the order of the placement.
-  std::vector<StageCost> CostsOf(const Load& load) const;
+  std::vector<StageCost> CostsOf(const Load& load);
   std::vector<std::vector<OperatorCost>> ExplainCosts(const Load& load) const;
   std::vector<StageMapping> Mappings() const;
 
  private:
   TimedCards() = default;
   Status MapKinds(const Placement& placement, std::span<const Timing* const> timings);
+  std::vector<int64_t> LargestAmounts(const Itinerary& plan);
+  Status BoundSpan(const Itinerary& plan, std::span<const int64_t> largest);
   Status SizeSlots(const Itinerary& plan, int64_t framebuffer_bytes);
+  Status Evaluate(uint64_t id, const Load& load);
   Status CheckCost(uint64_t id, size_t kind, const StageCost& cost) const;
 
   std::vector<FlowStage> stages_;
   std::vector<std::unique_ptr<StageTiming>> timings_;  // of kinds
-  std::vector<const StageCost*> costs_;                // of kinds, for the pass that enters
+  std::vector<const StageCost*> costs_;                // of kinds, for `evaluated_`
+  std::optional<Load> evaluated_;                      // the load that entered last
   std::vector<AmountsOfKind> amounts_;                 // of kinds
   std::vector<int64_t> limits_;                        // of amounts, where the framebuffer has a limit
   Load largest_;
+  Time longest_stage_;  // that passes may keep a card busy
   int64_t half_bytes_ = 0;
   std::vector<int64_t> slot_bytes_, slots_;  // of used cards
   std::unique_ptr<Flow> flow_;

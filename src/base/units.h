@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace lodestone {
@@ -24,18 +25,20 @@ struct Time {
   friend constexpr auto operator<=>(Time, Time) = default;
 };
 
-// Energy in integer picojoules, so that the parts of a sum are the sum. The range is ±9.2 MJ: a card for days.
+// Energy in integer picojoules, so that the parts of a sum are the sum. The range is ±9.2 MJ, a card for days; sums
+// beyond it stay at its end.
 struct Energy {
   int64_t pj = 0;
 
   static constexpr Energy Joules(double j) { return {static_cast<int64_t>(j * 1e12 + (j < 0 ? -0.5 : 0.5))}; }
   constexpr double joules() const { return static_cast<double>(pj) * 1e-12; }
 
-  friend constexpr Energy operator+(Energy a, Energy b) { return {a.pj + b.pj}; }
-  constexpr Energy& operator+=(Energy other) {
-    pj += other.pj;
-    return *this;
+  friend constexpr Energy operator+(Energy a, Energy b) {
+    int64_t sum = 0;
+    if (!__builtin_add_overflow(a.pj, b.pj, &sum)) return {sum};
+    return {b.pj > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min()};
   }
+  constexpr Energy& operator+=(Energy other) { return *this = *this + other; }
   friend constexpr auto operator<=>(Energy, Energy) = default;
 };
 

@@ -32,8 +32,16 @@ Json ToJson(const ApplianceSpec& spec) {
   for (const NamedFigure& named : FiguresOf(spec)) figures.Set(named.name, ToJson(named.figure));
   Json json;
   json.Set("name", spec.name).Set("description", spec.description).Set("cards", spec.cards);
+  json.Set("cards_per_server", spec.cards_per_server).Set("cards_per_switch", spec.cards_per_switch);
   json.Set("card", spec.card.name).Set("figures", std::move(figures));
   return json;
+}
+
+// ", 32 to 128", ", at most 55", or nothing.
+std::string RangeOf(const Figure& figure) {
+  if (figure.low && figure.high) return fmt::format(", {} to {}", PlainNumber(*figure.low), PlainNumber(*figure.high));
+  if (figure.low) return fmt::format(", at least {}", PlainNumber(*figure.low));
+  return figure.high ? fmt::format(", at most {}", PlainNumber(*figure.high)) : "";
 }
 
 Json OptionalBytes(const std::optional<int64_t>& bytes) { return bytes ? Json(*bytes) : Json(nullptr); }
@@ -133,14 +141,12 @@ class HardwareCommand final : public Command {
   }
 
   static void ShowFigures(const ApplianceSpec& spec) {
-    Print(
-        fmt::format("{}: {} cards {}\n{}\n", spec.name, spec.cards, spec.card.name, Wrap(spec.description, kWidth, 0)));
+    Print(fmt::format("{}: {} of {}, {} a server, {} a PCIe switch\n{}\n", spec.name, Counted(spec.cards, "card"),
+                      spec.card.name, spec.cards_per_server, spec.cards_per_switch, Wrap(spec.description, kWidth, 0)));
     for (const NamedFigure& named : FiguresOf(spec)) {
       const Figure& figure = named.figure;
-      std::string line = fmt::format("\n  {} = {} ({}", named.name, PlainNumber(figure.value), ToString(figure.source));
-      if (figure.low && figure.high)
-        line += fmt::format(", {} to {}", PlainNumber(*figure.low), PlainNumber(*figure.high));
-      Print(line + ")\n");
+      Print(fmt::format("\n  {} = {} ({}{})\n", named.name, PlainNumber(figure.value), ToString(figure.source),
+                        RangeOf(figure)));
       if (!figure.note.empty()) Print(Wrap("      " + figure.note, kWidth, 6) + "\n");
     }
   }

@@ -29,12 +29,6 @@ std::vector<Measure> Measures(const SimulationOptions& setting, std::optional<do
   return MeasuresWithReasons(run.run, setting.spec);
 }
 
-// The stages that work longest for every pass: they bound the throughput.
-const StageStats& Busiest(const Simulation& simulation) {
-  return *std::max_element(simulation.run.stages.begin(), simulation.run.stages.end(),
-                           [](const StageStats& a, const StageStats& b) { return a.busy < b.busy; });
-}
-
 double Share(Time part, Time whole) { return whole > Time{} ? part.seconds() / whole.seconds() : 0; }
 
 std::string RenderOccupancy(const Simulation& simulation) {
@@ -47,14 +41,17 @@ std::string RenderOccupancy(const Simulation& simulation) {
     stalls += stage.stalls;
     gathers += stage.gathers;
   }
-  const StageStats& most = Busiest(simulation);
+  const Bottleneck& bottleneck = simulation.run.bottleneck;
+  const StageStats& most = stages[static_cast<size_t>(bottleneck.stage)];
   const StageStats& least = *std::min_element(stages.begin(), stages.end(),
                                               [](const StageStats& a, const StageStats& b) { return a.busy < b.busy; });
   const double count = static_cast<double>(stages.size());
   std::string text =
-      fmt::format("  Occupancy of the stages: {:.0f} % at least ({}), {:.0f} % on average, {:.0f} % at most ({})\n",
-                  Share(least.busy, elapsed) * 100, least.label, Share(busy, elapsed) / count * 100,
-                  Share(most.busy, elapsed) * 100, most.label);
+      Wrap(fmt::format("  Occupancy of the stages: {:.0f} % at least ({}), {:.0f} % on average, {:.0f} % at most ({})",
+                       Share(least.busy, elapsed) * 100, least.label, Share(busy, elapsed) / count * 100,
+                       Share(most.busy, elapsed) * 100, most.label),
+           kWidth, 4) +
+      "\n";
   if (gathers > Time{}) {
     text += fmt::format("  Waiting for the parts of other cards: {:.1f} % of the time on average\n",
                         Share(gathers, elapsed) / count * 100);
@@ -119,18 +116,14 @@ Result<Simulation> Simulate(const SimulateOptions& options) {
   if (!options.ideal) {
     LODESTONE_ASSIGN_OR_RETURN(simulation.run, SimulateBatch(setting));
     record.measures = Measures(setting, options.run.power_w, simulation.run);
-    LODESTONE_ASSIGN_OR_RETURN(Envelope envelope, EnvelopeOf(setting, AvailableThreads()));
-    AddRanges(envelope, record.measures);
+    if (const Result<Envelope> envelope = EnvelopeOf(setting, AvailableThreads()); envelope.ok()) {
+      AddRanges(*envelope, record.measures);
+    } else {
+      simulation.no_range = envelope.error().message;
+    }
   }
   const BatchRun& run = simulation.run.run;
-  record.workload = {.model = setting.config.name,
-                     .recipe = setting.recipe.name,
-                     .users = setting.users,
-                     .micro_batches = std::min(setting.micro_batches, setting.users),
-                     .prompt_tokens = options.prompt_tokens,
-                     .output_tokens = options.tokens,
-                     .prefill_chunk = setting.prefill_chunk,
-                     .seed = 0};
+  record.workload = WorkloadOf(setting);
   record.target = {.appliance = options.run.appliance,
                    .cards = run.cards,
                    .power_w_per_card = run.power_w_per_card,
@@ -139,10 +132,7 @@ Result<Simulation> Simulate(const SimulateOptions& options) {
   record.environment = {{"version", Version()},
                         {"fidelity", options.ideal ? "ideal" : "calibrated"},
                         {"transfers", ToString(setting.transfers)}};
-  // The paper's cards exchange tensors themselves.
-  if (setting.transfers == Transfers::kDirect) {
-    LODESTONE_ASSIGN_OR_RETURN(simulation.published, PublishedRunOf(record.workload, setting.spec.name));
-  }
+  LODESTONE_ASSIGN_OR_RETURN(simulation.published, PublishedBeside(setting));
   if (simulation.published) record.published = simulation.published->figures;
   return simulation;
 }
@@ -153,6 +143,12 @@ std::string RenderSimulation(const Simulation& simulation) {
   std::string text = RenderComparison(calibrated ? std::optional(record.measures) : std::nullopt, simulation.ideal,
                                       simulation.published);
   text += "\n" + RenderOccupancy(simulation) + Wrap(RenderEnergy(simulation), kWidth, 4) + "\n";
+  if (!simulation.no_range.empty()) {
+    text +=
+        Wrap(fmt::format("  No low and high: with all constants at one end of their ranges, {}", simulation.no_range),
+             kWidth, 4) +
+        "\n";
+  }
   const Placement& placement = simulation.run.placement;
   if (placement.instances > 1) {
     const double rate = OutcomeOf(simulation.run).tokens_per_s;
@@ -162,6 +158,7 @@ std::string RenderSimulation(const Simulation& simulation) {
   }
   if (simulation.published) {
     text += Wrap(fmt::format("  Published: {}", simulation.published->source), kWidth, 4) + "\n";
+    text += Wrap("  " + simulation.published->evidence, kWidth, 2) + "\n";
   }
   return text;
 }

@@ -26,6 +26,7 @@ struct Simulation {
   SimulatedRun run;                       // calibrated; ideal where only that was asked for
   RunRecord record;                       // of `run`
   std::vector<Measure> ideal;             // measures by rates alone
+  std::string no_range;                   // why the measures have no low and high, where a range goes too far
   std::optional<PublishedRun> published;  // of the same workload
 };
 

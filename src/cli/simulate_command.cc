@@ -25,13 +25,13 @@ std::string RenderAssumptions(const std::vector<Assumption>& assumptions) {
 
 std::string Heading(const Simulation& simulation) {
   const Workload& work = simulation.record.workload;
-  return fmt::format(
-      "{} · {} · on {} cards of {}\n{} users in {} micro-batches, {} prompt tokens and {} generated tokens each, "
-      "chunks "
-      "of {}{}\n\n",
-      work.model, work.recipe, simulation.record.target.cards, simulation.record.target.appliance, work.users,
-      work.micro_batches, work.prompt_tokens, work.output_tokens, work.prefill_chunk,
+  const std::string text = fmt::format(
+      "{} · {} · on {} of {}\n{} in {}, {} and {} each, chunks of {}{}", work.model, work.recipe,
+      Counted(simulation.record.target.cards, "card"), simulation.record.target.appliance, Counted(work.users, "user"),
+      work.micro_batches == 1 ? "1 micro-batch" : fmt::format("{} micro-batches", work.micro_batches),
+      Counted(work.prompt_tokens, "prompt token"), Counted(work.output_tokens, "generated token"), work.prefill_chunk,
       simulation.options.transfers == Transfers::kHost ? ", transfers through host memory" : "");
+  return Wrap(text, kWidth, 2) + "\n\n";
 }
 
 Json ToJson(const Simulation& simulation) {
@@ -39,6 +39,12 @@ Json ToJson(const Simulation& simulation) {
   Json ideal;
   for (const Measure& measure : simulation.ideal) ideal.Set(measure.name, ToJson(measure));
   json.Set("ideal", std::move(ideal)).Set("energy", lodestone::ToJson(simulation.run.energy));
+  if (simulation.published) {
+    Json published;
+    published.Set("name", simulation.published->name).Set("source", simulation.published->source);
+    published.Set("evidence", simulation.published->evidence);
+    json.Set("published_run", std::move(published));
+  }
   json.Set("instances", simulation.run.placement.instances);
   Json::Array stages;
   const double elapsed = simulation.run.elapsed.seconds();
@@ -152,6 +158,9 @@ class SimulateCommand final : public Command {
       Print("\nWhat each constant without a source does to the figures\n" + RenderSensitivity(*sensitivity));
     }
     Print(RenderAssumptions(simulation.record.assumed));
+    for (const auto& file : {trace_, report_}) {
+      if (file) Print(fmt::format("\nWritten: {}\n", *file));
+    }
     return {};
   }
 

@@ -26,10 +26,15 @@ std::string FrontTable(const SweepResult& result) {
     for (const Json& value : p.values) {
       table.back().push_back(value.as_string() != nullptr ? *value.as_string() : FormatNumber(*value.as_number()));
     }
-    for (const double value : {p.tokens_per_s_per_card(), *p.tokens_per_s_per_user(), p.tokens_per_s(),
-                               1e3 * p.run.users / p.tokens_per_s(), p.run.power_w_per_card.value_or(0)}) {
+    for (const double value : {
+             p.tokens_per_s_per_card(),
+             *p.tokens_per_s_per_user(),
+             p.tokens_per_s(),
+             1e3 * p.run.users / p.tokens_per_s(),
+         }) {
       table.back().push_back(FormatNumber(value));
     }
+    table.back().push_back(p.run.power_w_per_card ? FormatNumber(*p.run.power_w_per_card) : "–");
     table.back().push_back(fmt::format("{} ({})", p.bottleneck.bound(), p.bottleneck_stage));
   }
   return RenderTable(table);
@@ -76,13 +81,14 @@ class SweepCommand final : public Command {
       PrintJson(ToJson(result));
       return {};
     }
-    Print(fmt::format("{}: {} on {}, {} points, simulated, one instance each\n", sweep.name, sweep.model,
-                      sweep.appliance, result.points.size()));
+    Print(fmt::format("{}: {} on {}, {}, simulated, one instance each\n", sweep.name, sweep.model, sweep.appliance,
+                      Counted(static_cast<int64_t>(result.points.size()), "point")));
     if (!sweep.description.empty()) Print(Wrap("  " + sweep.description, kWidth, 2) + "\n");
     Print("\n" + FrontTable(result) + "\n");
     Print(
-        "  Listed: points that no other beats in both of the first two rates. Bound: what limits the busiest stage\n"
-        "  while it decodes, or 'chain' where too few micro-batches are on their way to keep it busy.\n");
+        "  Listed: points that no other beats in both of the first two rates. Bound: what limits the busiest\n"
+        "  stage while it decodes, or 'chain' where even that stage waits: for micro-batches, too few to fill\n"
+        "  the chain, or for links and host.\n");
     PrintRefused(result);
     for (const auto& file : {csv_, html_}) {
       if (file) Print(fmt::format("  Written: {}\n", *file));

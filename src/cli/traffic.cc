@@ -51,65 +51,65 @@ class TrafficCommand final : public Command {
             "Continuous batching by the engine itself on a virtual clock: users join and leave between passes. "
             "Arrivals are a seeded Poisson process, or a file of arrival_s, prompt_tokens, output_tokens as CSV or as "
             "JSON lines. One instance of the model; what it rests on is listed by 'lodestone simulate'.",
-        .options = {ModelOption(run, false),
-                    appliance,
-                    RecipeOption(run),
-                    UsersOption(run,
-                                "Users whose longest context the KV memory holds (default: as many as fit the cards)."),
-                    {.name = "--seats",
-                     .value = "N",
-                     .help =
-                         "Requests admitted together (default: the users). More than the users share the same memory.",
-                     .target = &seats_,
-                     .min = 1,
-                     .max = kMaxUsers},
-                    MicroBatchesOption(run),
-                    PrefillChunkOption(run),
-                    {.name = "--transfers",
-                     .value = "direct|host",
-                     .help = "From card to card, or through host memory (default direct).",
-                     .target = &options_.transfers},
-                    {.name = "--arrivals",
-                     .value = "FILE",
-                     .help = "A trace: CSV with a header line, or JSON lines. Instead of the five options below.",
-                     .target = &file_},
-                    {.name = "--rate",
-                     .value = "R",
-                     .help = "Requests a second, on average (default 10).",
-                     .target = &rate_,
-                     .min = 1e-6,
-                     .max = 1e9},
-                    {.name = "--requests",
-                     .value = "N",
-                     .help = "How many (default 200).",
-                     .target = &requests_,
-                     .min = 1,
-                     .max = static_cast<double>(kMaxArrivals)},
-                    {.name = "--prompt-tokens",
-                     .value = "P|LOW:HIGH",
-                     .help = "Length of a prompt, or a range in which every length is as likely (default 64:1024).",
-                     .target = &prompt_tokens_},
-                    {.name = "--tokens",
-                     .value = "T|LOW:HIGH",
-                     .help = "Length of an output, in the same way (default 64:512).",
-                     .target = &tokens_},
-                    {.name = "--seed",
-                     .value = "S",
-                     .help = "Of the arrivals and lengths (default 0).",
-                     .target = &seed_,
-                     .min = 0,
-                     .max = 9e15},
-                    Goal("--goal-ttft-ms", "Time to first token", goals_.ttft_ms),
-                    Goal("--goal-tpot-ms", "Time per output token", goals_.tpot_ms),
-                    Goal("--goal-e2el-ms", "Time from arrival to last token", goals_.e2el_ms),
-                    {.name = "--trace",
-                     .value = "FILE",
-                     .help = "A timeline of cards, transfers and host, which Perfetto and chrome://tracing open.",
-                     .target = &trace_},
-                    {.name = "--json",
-                     .value = "",
-                     .help = "The result as JSON, keys as 'vllm bench serve' writes them.",
-                     .target = &run.json}},
+        .options =
+            {ModelOption(run, false),
+             appliance,
+             RecipeOption(run),
+             UsersOption(
+                 run, "Users whose longest context the KV memory holds (default: as many as fit, at most two a card)."),
+             {.name = "--seats",
+              .value = "N",
+              .help = "Requests admitted together (default: the users). More than the users share the same memory.",
+              .target = &seats_,
+              .min = 1,
+              .max = kMaxUsers},
+             MicroBatchesOption(run),
+             PrefillChunkOption(run),
+             {.name = "--transfers",
+              .value = "direct|host",
+              .help = "From card to card, or through host memory (default direct).",
+              .target = &options_.transfers},
+             {.name = "--arrivals",
+              .value = "FILE",
+              .help = "A trace: CSV with a header line, or JSON lines. Instead of the five options below.",
+              .target = &file_},
+             {.name = "--rate",
+              .value = "R",
+              .help = "Requests a second, on average (default 10).",
+              .target = &rate_,
+              .min = 1e-6,
+              .max = 1e9},
+             {.name = "--requests",
+              .value = "N",
+              .help = "How many (default 200).",
+              .target = &requests_,
+              .min = 1,
+              .max = static_cast<double>(kMaxArrivals)},
+             {.name = "--prompt-tokens",
+              .value = "P|LOW:HIGH",
+              .help = "Length of a prompt, or a range in which every length is as likely (default 64:1024).",
+              .target = &prompt_tokens_},
+             {.name = "--tokens",
+              .value = "T|LOW:HIGH",
+              .help = "Length of an output, in the same way (default 64:512).",
+              .target = &tokens_},
+             {.name = "--seed",
+              .value = "S",
+              .help = "Of the arrivals and lengths (default 0).",
+              .target = &seed_,
+              .min = 0,
+              .max = 9e15},
+             Goal("--goal-ttft-ms", "Time to first token", goals_.ttft_ms),
+             Goal("--goal-tpot-ms", "Time per output token", goals_.tpot_ms),
+             Goal("--goal-e2el-ms", "Time from arrival to last token", goals_.e2el_ms),
+             {.name = "--trace",
+              .value = "FILE",
+              .help = "A timeline of cards, transfers and host, which Perfetto and chrome://tracing open.",
+              .target = &trace_},
+             {.name = "--json",
+              .value = "",
+              .help = "The result as JSON, keys as 'vllm bench serve' writes them.",
+              .target = &run.json}},
         .examples = {{"ten requests a second to the cards of the NorthPole paper",
                       "lodestone traffic --model granite-3b-14l --appliance northpole-16 --recipe w4a4 --rate 10"},
                      {"a trace of one's own, and how many requests kept two limits",
@@ -119,15 +119,11 @@ class TrafficCommand final : public Command {
 
   Status Run() override {
     LODESTONE_ASSIGN_OR_RETURN(const std::vector<Arrival> arrivals, Arrivals());
-    if (arrivals.empty()) return Invalid("there are no requests: the trace is empty");
-    for (const Arrival& arrival : arrivals) {
-      options_.prompt_tokens = std::max(options_.prompt_tokens, arrival.prompt_tokens);
-      options_.tokens = std::max(options_.tokens, arrival.output_tokens);
-    }
-    LODESTONE_ASSIGN_OR_RETURN(const int users, Users());
+    LODESTONE_ASSIGN_OR_RETURN(const int users, Users(arrivals));
     options_.run.users = users;
     TrafficOptions traffic{.machine = {}, .seats = static_cast<int>(seats_.value_or(0)), .goals = goals_};
     LODESTONE_ASSIGN_OR_RETURN(traffic.machine, SettingOf(options_));
+    LODESTONE_ASSIGN_OR_RETURN(traffic.machine, MachineFor(traffic, arrivals));
 
     std::string text;
     std::unique_ptr<TimelineTrace> timeline;
@@ -147,7 +143,7 @@ class TrafficCommand final : public Command {
     Print(fmt::format("{} · {} · on {} cards of {}\n{}, KV memory for {} at {} positions\n\n",
                       traffic.machine.config.name, traffic.machine.recipe.name, result.cards, options_.run.appliance,
                       Counted(result.requests, "request"), Counted(users, "user"),
-                      options_.prompt_tokens + options_.tokens));
+                      traffic.machine.prompt_tokens + traffic.machine.output_tokens));
     Print(RenderTraffic(result));
     return {};
   }
@@ -181,11 +177,12 @@ class TrafficCommand final : public Command {
   }
 
   // As given, or as many as the memory holds beside one another where the model lies as it does for one.
-  Result<int> Users() const {
+  Result<int> Users(const std::vector<Arrival>& arrivals) const {
     if (options_.run.users) return static_cast<int>(*options_.run.users);
-    LODESTONE_ASSIGN_OR_RETURN(const SimulationOptions one, SettingOf(options_));
-    LODESTONE_ASSIGN_OR_RETURN(const Placement placement, Place(one.config, one.recipe, one.spec, DemandOf(one)));
-    return std::clamp(placement.max_users, 1, placement.cards_used * 2);
+    TrafficOptions one;
+    LODESTONE_ASSIGN_OR_RETURN(one.machine, SettingOf(options_));
+    LODESTONE_ASSIGN_OR_RETURN(const SimulationOptions machine, MachineFor(one, arrivals));
+    return std::clamp(machine.placement->max_users, 1, machine.placement->cards_used * 2);
   }
 
   SimulateOptions options_;

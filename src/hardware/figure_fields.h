@@ -34,22 +34,24 @@ struct OptionalFigureField {
 inline constexpr FigureRange kLatencyRange{0, 10};
 inline constexpr FigureRange kBandwidthRange{1e3, 1e15};
 inline constexpr FigureRange kRateRange{1, 1e9, true};
+inline constexpr FigureRange kOperationsRange{2, 1e9, true};  // a multiply and an add are two
 inline constexpr FigureRange kPicojouleRange{0, 1e6};
 
-// cores × core_memory_bytes stays below 2^56, so that sums of a few ledger lines cannot overflow 63 bits.
+// Cores are mapped one by one, so their number bounds the work of a search. cores × core_memory_bytes stays below 2^55,
+// so that sums of a few ledger lines cannot overflow 63 bits.
 inline constexpr FigureField<ChipSpec> kChipFields[] = {
-    {"cores", &ChipSpec::cores, {1, 65536, true}},
+    {"cores", &ChipSpec::cores, {1, 16384, true}},
     {"core_memory_bytes", &ChipSpec::core_memory_bytes, {1, 1099511627776.0, true}},
     {"framebuffer_bytes", &ChipSpec::framebuffer_bytes, {1, 1099511627776.0, true}},
     {"clock_hz", &ChipSpec::clock_hz, {1e3, 1e11}, Better::kHigh},
-    {"int8_ops_per_core_cycle", &ChipSpec::int8_ops_per_core_cycle, kRateRange, Better::kHigh},
-    {"int4_ops_per_core_cycle", &ChipSpec::int4_ops_per_core_cycle, kRateRange, Better::kHigh},
-    {"int2_ops_per_core_cycle", &ChipSpec::int2_ops_per_core_cycle, kRateRange, Better::kHigh},
+    {"int8_ops_per_core_cycle", &ChipSpec::int8_ops_per_core_cycle, kOperationsRange, Better::kHigh},
+    {"int4_ops_per_core_cycle", &ChipSpec::int4_ops_per_core_cycle, kOperationsRange, Better::kHigh},
+    {"int2_ops_per_core_cycle", &ChipSpec::int2_ops_per_core_cycle, kOperationsRange, Better::kHigh},
     {"memory_bytes_per_core_cycle", &ChipSpec::memory_bytes_per_core_cycle, kRateRange, Better::kHigh},
     {"vector_lanes_per_core", &ChipSpec::vector_lanes_per_core, kRateRange, Better::kHigh},
     {"activation_lanes_per_core", &ChipSpec::activation_lanes_per_core, kRateRange, Better::kHigh},
     {"transistors", &ChipSpec::transistors, {1, 1e15, true}},
-    {"array_rows", &ChipSpec::array_rows, {1, 65536, true}},
+    {"array_rows", &ChipSpec::array_rows, {1, 16384, true}},
     {"matrix_columns", &ChipSpec::matrix_columns, {1, 65536, true}},
     {"partial_sum_rows", &ChipSpec::partial_sum_rows, kRateRange, Better::kHigh},
     {"activation_network_bytes_per_cycle", &ChipSpec::activation_network_bytes_per_cycle, kRateRange, Better::kHigh},

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -62,12 +63,27 @@ Status ReadFigures(ObjectReader& reader, const OptionalFigureField<Spec> (&field
   return {};
 }
 
-// An array is a rectangle.
-Status CheckArray(const ChipSpec& chip) {
+// Why a figure of a chip contradicts the others.
+struct Contradiction {
+  std::string_view key;
+  std::string message;
+};
+std::optional<Contradiction> ContradictionIn(const ChipSpec& chip) {
   const double columns = chip.cores.value / chip.array_rows.value;
-  if (columns == std::floor(columns)) return {};
-  return Invalid(fmt::format("found {}, expected a divisor of the {} cores: an array is a rectangle",
-                             chip.array_rows.value, chip.cores.value));
+  if (columns != std::floor(columns)) {
+    return Contradiction{"array_rows",
+                         fmt::format("found {}, expected a divisor of the {} cores: an array is a rectangle",
+                                     chip.array_rows.value, chip.cores.value)};
+  }
+  const double slowest = std::min(
+      {chip.int8_ops_per_core_cycle.value, chip.int4_ops_per_core_cycle.value, chip.int2_ops_per_core_cycle.value});
+  if (2 * chip.matrix_columns.value > slowest) {
+    return Contradiction{"matrix_columns",
+                         fmt::format("found {}, expected at most half of the {} operations a core and cycle: each "
+                                     "column takes a multiply and an add",
+                                     chip.matrix_columns.value, slowest)};
+  }
+  return std::nullopt;
 }
 
 // A file says what it describes; a table within another file need not repeat it.
@@ -125,7 +141,7 @@ Result<ChipSpec> ParseChip(const Json& json, const std::string& file, const std:
   LODESTONE_ASSIGN_OR_RETURN(const Assumptions assumptions, ReadAssumptions(reader, "chip"));
   ChipSpec chip;
   LODESTONE_RETURN_IF_ERROR(ReadFigures(reader, kChipFields, assumptions, chip));
-  if (const Status status = CheckArray(chip); !status.ok()) reader.Fail("array_rows", status.error().message);
+  if (const auto found = ContradictionIn(chip)) reader.Fail(found->key, found->message);
   LODESTONE_RETURN_IF_ERROR(Close(reader));
   return chip;
 }
@@ -222,18 +238,16 @@ bool RestsOnNoSource(const Figure& figure) {
 }
 
 Status SetFigure(ApplianceSpec& spec, std::string_view name, double value) {
-  if (name == "card.chip.cores" || name == "card.chip.array_rows") {
-    ChipSpec chip = spec.card.chip;
-    Status status;
-    Set(chip, "card.chip.", kChipFields, name, value, &status);
-    LODESTONE_RETURN_IF_ERROR(status);
-    if (const Status array = CheckArray(chip); !array.ok()) {
-      return Invalid(fmt::format("{} = {}: {}", name, value, array.error().message));
-    }
-  }
   Status status;
-  if (Set(spec.card.chip, "card.chip.", kChipFields, name, value, &status) ||
-      Set(spec.card, "card.", kCardFields, name, value, &status) ||
+  if (ChipSpec chip = spec.card.chip; Set(chip, "card.chip.", kChipFields, name, value, &status)) {
+    LODESTONE_RETURN_IF_ERROR(status);
+    if (const auto found = ContradictionIn(chip)) {
+      return Invalid(fmt::format("{} = {}: card.chip.{}: {}", name, value, found->key, found->message));
+    }
+    spec.card.chip = std::move(chip);
+    return {};
+  }
+  if (Set(spec.card, "card.", kCardFields, name, value, &status) ||
       Set(spec, "", kApplianceFields, name, value, &status) ||
       Set(spec, "", kOptionalApplianceFields, name, value, &status)) {
     return status;
@@ -257,6 +271,10 @@ Result<ApplianceSpec> ParseAppliance(const Json& toml, const std::string& file) 
   spec.cards = static_cast<int>(reader.RequireInt("cards", 1, kMaxCards));
   spec.cards_per_server = static_cast<int>(reader.RequireInt("cards_per_server", 1, kMaxCards));
   spec.cards_per_switch = static_cast<int>(reader.RequireInt("cards_per_switch", 1, kMaxCards));
+  if (spec.cards_per_switch > spec.cards_per_server) {
+    reader.Fail("cards_per_switch", fmt::format("found {}, expected at most the {} cards of a server",
+                                                spec.cards_per_switch, spec.cards_per_server));
+  }
   if (const Status status = reader.status(); !status.ok()) return Close(reader).error();
   LODESTONE_ASSIGN_OR_RETURN(spec.card, ParseMember(reader, "card", ParseCard));
   LODESTONE_ASSIGN_OR_RETURN(const Assumptions assumptions, ReadAssumptions(reader, "appliance"));

@@ -44,7 +44,8 @@ struct ChipSpec {
   Figure transistors;
   // The array as the mapper sees it (timing/core_array.h).
   Figure array_rows;                           // 16; divides `cores`
-  Figure matrix_columns;                       // output columns that a core's matrix unit works on at once
+  Figure matrix_columns;                       // output columns that a core's matrix unit works on at once, a multiply
+                                               // and an add in each
   Figure partial_sum_rows;                     // rows whose partial sums a core keeps while it reads a weight once
   Figure activation_network_bytes_per_cycle;   // into a core
   Figure partial_sum_network_bytes_per_cycle;  // from a core to its neighbour
@@ -76,7 +77,7 @@ struct ApplianceSpec {
   int cards = 0;
   int cards_per_server = 0;
   Figure host_turnaround_s;   // last logits received to next embedding written: sampling, lookup, driver
-  int cards_per_switch = 0;   // cards behind one PCIe switch; its uplink is shared
+  int cards_per_switch = 0;   // cards of a server behind one PCIe switch; its uplink is shared
   Figure uplink_bytes_per_s;  // of a switch, each direction
   Figure host_transfer_s;     // software a transfer from card to card that goes through host memory takes
   std::optional<Figure> network_bytes_per_s,
@@ -96,7 +97,7 @@ std::vector<NamedFigure> FiguresOf(const ApplianceSpec& spec);
 bool RestsOnNoSource(const Figure& figure);
 
 // Replaces the value of the figure of that dotted name; the spec is otherwise as read. Refused: a name that no figure
-// of the spec has (with the nearest), a value outside the figure's physical range.
+// of the spec has (with the nearest), a value outside the figure's physical range, a chip that then contradicts itself.
 Status SetFigure(ApplianceSpec& spec, std::string_view name, double value);
 
 // A name in catalog/hardware/ ("northpole-16") or a path to a TOML file. Refused with file and line: unknown keys,

@@ -31,6 +31,11 @@ std::string KindOf(const Json& json) {
   return text == nullptr ? std::string() : *text;
 }
 
+std::string WithArticle(std::string_view kind) {
+  if (kind == "assumptions") return "a file of assumptions";
+  return fmt::format("{} {}", kind == "appliance" ? "an" : "a", kind);
+}
+
 bool IsPath(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(".toml"); }
 
 }  // namespace
@@ -52,7 +57,7 @@ Result<HardwareFile> FindHardwareFile(std::string_view kind, std::string_view na
     LODESTONE_ASSIGN_OR_RETURN(HardwareFile parsed, Parse(file));
     const std::string found = KindOf(parsed.json);
     if (found == kind) return parsed;
-    reason = fmt::format("{} is a {}, not {} {}", Quoted(name), found, kind == "appliance" ? "an" : "a", kind);
+    reason = fmt::format("{} is {}, not {}", Quoted(name), WithArticle(found), WithArticle(kind));
   }
   const std::vector<std::string> names = HardwareNames(kind);
   const std::optional<std::string> nearest = Nearest(name, names);

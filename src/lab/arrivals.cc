@@ -211,6 +211,8 @@ Result<std::vector<Arrival>> PoissonArrivals(const PoissonProcess& process) {
 }
 
 Result<std::vector<Arrival>> ParseArrivals(std::string_view text, const std::string& file) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // spreadsheets write it before UTF-8
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   TraceReader reader(text, file);
   const size_t first = text.find_first_not_of(" \t\r\n");
   const bool json = first != std::string_view::npos && text[first] == '{';

@@ -96,10 +96,8 @@ void AddSensitivity(HtmlPage& page, const PageData& data) {
   page.Section("Sensitivity");
   page.Paragraph(
       "One constant without a source at a time goes to the ends of its range, the others stay. The fit is not "
-      "repeated, so "
-      "this shows what each constant is worth, not how well the published run fixes it: its one total cannot tell "
-      "prompt "
-      "and decode time apart, nor the start of an operator from what overlaps it.");
+      "repeated, so this shows what each constant is worth, not how well the run of HPEC 2024 fixes it: its one total "
+      "cannot tell prompt and decode time apart, nor the start of an operator from what overlaps it.");
   page.Figure(TornadoOf(*data.sensitivity, "Effect on throughput", "Change of throughput, %", &Outcome::tokens_per_s),
               "The constants that move throughput most. Those that move it by less than 0.05 % are left out.",
               Provenance::kSimulated);

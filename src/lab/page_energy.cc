@@ -118,13 +118,13 @@ void AddEnergy(HtmlPage& page, const PageData& data, const RunView& view) {
   const EnergyLedger& energy = data.run.energy;
   page.Paragraph(
       fmt::format("The cards drew {} J over {}, {} W a card on average. {:.0f} % of it is static. The static power is "
-                  "fitted so that "
-                  "the published run draws its published 42 W a card; how the rest divides among matrix units, memory "
-                  "and networks has "
-                  "no published evidence and rests on the assumed energies an operation, listed below.",
+                  "fitted so that the run of HPEC 2024 draws its published {} W a card; how the rest divides among "
+                  "matrix units, memory and networks has no published evidence and rests on the assumed energies an "
+                  "operation, listed below.",
                   FormatNumber(energy.total_j()), FormatSeconds(data.run.elapsed.seconds()),
                   FormatNumber(data.run.run.power_w_per_card.value_or(0)),
-                  energy.total_j() > 0 ? energy.static_j / energy.total_j() * 100 : 0));
+                  energy.total_j() > 0 ? energy.static_j / energy.total_j() * 100 : 0,
+                  FormatNumber(data.options.spec.card.power_w.value)));
   page.Figure(EnergyBar(energy), "Hosts, fans and power supplies are not counted.", Provenance::kSimulated);
   page.Table(EnergyTable(data));
   page.Figure(WattsPlot(data, view),

@@ -178,8 +178,8 @@ void AddHeadline(HtmlPage& page, const PageData& data, const RunView& view) {
 void AddPublished(HtmlPage& page, const PageData& data) {
   if (!data.published) return;
   page.Section("Published beside simulated");
-  page.Paragraph(data.published->source + ".");
-  if (!data.published->by_construction.empty()) page.Paragraph(data.published->by_construction);
+  page.Paragraph(fmt::format("{}: {}.", data.published->title, data.published->source));
+  page.Paragraph(data.published->evidence);
   if (data.published->points.empty()) return;
   page.Table(PublishedTableHtml(*data.published, data.measures));
   page.Note(PublishedTableNote(*data.published));

@@ -11,8 +11,6 @@ auto Fields(const Load& load) {
 
 }  // namespace
 
-bool PassCosts::SameLoad::operator()(const Load& a, const Load& b) const { return Fields(a) == Fields(b); }
-
 size_t PassCosts::HashLoad::operator()(const Load& load) const {
   uint64_t hash = 0;
   std::apply(

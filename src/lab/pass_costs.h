@@ -24,16 +24,13 @@ class PassCosts {
   const Placement& placement() const { return machine_.appliance->placement(); }
 
  private:
-  struct SameLoad {
-    bool operator()(const Load& a, const Load& b) const;
-  };
   struct HashLoad {
     size_t operator()(const Load& load) const;
   };
   template <typename T, std::vector<T> (Appliance::*Ask)(const Load&) const>
   struct Remembered {
     static constexpr size_t kMost = 256;
-    std::unordered_map<Load, std::vector<T>, HashLoad, SameLoad> known;
+    std::unordered_map<Load, std::vector<T>, HashLoad> known;
     const std::vector<T>& Of(const Load& load, const Appliance& appliance) {
       if (const auto found = known.find(load); found != known.end()) return found->second;
       if (known.size() >= kMost) known.clear();

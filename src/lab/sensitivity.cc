@@ -131,20 +131,19 @@ std::string RenderSensitivity(const Sensitivity& sensitivity) {
     for (const auto member : {&Outcome::tokens_per_s, &Outcome::prompt_s, &Outcome::joules_per_token}) {
       table.back().push_back(Cell(row, sensitivity.typical, member));
     }
-    if (Effect(row, sensitivity.typical, &Outcome::tokens_per_s) >= kVisible) continue;
+    const bool refused = !row.low.outcome || !row.high.outcome;  // it bounds what runs at all
+    if (refused || Effect(row, sensitivity.typical, &Outcome::tokens_per_s) >= kVisible) continue;
     const std::string name = ShortName(row.figure.name);
     const size_t line = invisible.size() - (invisible.rfind('\n') + 1);  // npos + 1 is 0
     if (unseen++ > 0) invisible += line + name.size() > 90 ? ",\n  " : ", ";
     invisible += name;
   }
   std::string text = RenderTable(table);
-  text +=
-      "  What the run becomes, in percent, with this constant at its low / at its high end, the others as they are.\n";
+  text += "  Change of the run in %, with this constant at its low / at its high end, the others as they are.\n";
   if (unseen < rows.size()) {
     text +=
-        "  One published throughput fixes one of the constants that move it, given the others; prompt and\n  decode "
-        "time "
-        "apart would tell apart those that move the two differently.\n";
+        "  A published throughput of this run can fix one of the constants that move it, given the others;\n"
+        "  prompt and decode time apart would tell apart those that move the two differently.\n";
   }
   if (unseen > 0) {
     text += fmt::format("  It cannot fix those that move it by less than {:g} %:\n  {}.\n", kVisible * 100, invisible);

@@ -141,6 +141,22 @@ Status CheckSimulation(const SimulationOptions& options) {
   return {};
 }
 
+Workload WorkloadOf(const SimulationOptions& options) {
+  return {.model = options.config.name,
+          .recipe = options.recipe.name,
+          .users = options.users,
+          .micro_batches = std::min(options.micro_batches, options.users),
+          .prompt_tokens = options.prompt_tokens,
+          .output_tokens = options.output_tokens,
+          .prefill_chunk = options.prefill_chunk,
+          .seed = 0};
+}
+
+Result<std::optional<PublishedRun>> PublishedBeside(const SimulationOptions& options) {
+  if (options.transfers != Transfers::kDirect) return std::optional<PublishedRun>();
+  return PublishedRunOf(WorkloadOf(options), options.spec.name);
+}
+
 Demand DemandOf(const SimulationOptions& options) {
   return DemandOf(options.users, options.micro_batches, options.prompt_tokens + options.output_tokens,
                   options.prompt_tokens, options.prefill_chunk);

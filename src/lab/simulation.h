@@ -19,6 +19,7 @@
 #include "model/recipe.h"
 #include "plan/placement.h"
 #include "report/measure.h"
+#include "report/published.h"
 #include "timing/northpole.h"
 
 namespace lodestone {
@@ -46,7 +47,8 @@ struct Bottleneck {
   double occupancy = 0;                  // of its array, over the run
   Resource resource = Resource::kStart;  // what bounds most of its time in a pass that decodes
 
-  // "matrix", "memory", …; "chain" where even this stage waits: too few users for the length of the chain.
+  // "matrix", "memory", …; "chain" where even this stage waits: for users, too few for the length of the chain, or for
+  // the links and the host.
   const char* bound() const;
   static constexpr double kBusy = 0.9;
 };
@@ -62,6 +64,11 @@ struct SimulatedRun {
   int64_t passes = 0;
   int64_t tokens = 0;  // simulated: prompt and generated, of all users
 };
+
+Workload WorkloadOf(const SimulationOptions& options);
+// The published run of this workload on this appliance, if there is one. Its cards send to one another directly, so it
+// stands beside no run with transfers through the host.
+Result<std::optional<PublishedRun>> PublishedBeside(const SimulationOptions& options);
 
 // What the users of these options need of a placement.
 Demand DemandOf(const SimulationOptions& options);

@@ -39,17 +39,6 @@ std::string KindName(const Placement& placement, int kind) {
   return count == 1 ? first : fmt::format("{} to {} ({} stages)", first, last, count);
 }
 
-Workload WorkloadOf(const SimulationOptions& options) {
-  return {.model = options.config.name,
-          .recipe = options.recipe.name,
-          .users = options.users,
-          .micro_batches = std::min(options.micro_batches, options.users),
-          .prompt_tokens = options.prompt_tokens,
-          .output_tokens = options.output_tokens,
-          .prefill_chunk = options.prefill_chunk,
-          .seed = 0};
-}
-
 // Decoding in the middle of the run, some rounds of all micro-batches; and the first chunks of the prompts.
 std::array<TimeWindow, 2> WindowsOf(const PageData& data) {
   const auto slowest = [](const std::vector<StageCost>& costs) {
@@ -109,7 +98,7 @@ Result<PageData> Gather(const SimulationOptions& options, int threads, PassCosts
       data.sensitivity = *std::move(sensitivity);
     }
   }
-  LODESTONE_ASSIGN_OR_RETURN(data.published, PublishedRunOf(WorkloadOf(options), options.spec.name));
+  LODESTONE_ASSIGN_OR_RETURN(data.published, PublishedBeside(options));
   if (data.published && !data.published->points.empty() && data.repeated) {
     LODESTONE_ASSIGN_OR_RETURN(data.points, PointsOf(data, threads));
   }

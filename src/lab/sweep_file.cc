@@ -61,7 +61,13 @@ Result<std::vector<Json>> ReadRange(ObjectReader& table, const std::string& name
 }
 
 Result<std::vector<Json>> ReadAxis(ObjectReader& table, const std::string& name, const Json& json) {
-  if (json.as_object() != nullptr) return ReadRange(table, name, json);
+  if (json.as_object() != nullptr && json.Find("from") != nullptr) return ReadRange(table, name, json);
+  if (json.as_object() != nullptr) {
+    table.Fail(name,
+               "found a table without 'from', expected a list or {from = …, to = …, step = …}; the dotted name of a "
+               "figure stands in quotes, \"card.chip.clock_hz\" = [4e8]");
+    return table.status().error();
+  }
   const Json::Array* list = json.as_array();
   if (list != nullptr && !list->empty() && list->size() <= static_cast<size_t>(kMaxSweepPoints)) return *list;
   table.Fail(name, fmt::format("found {}, expected a list of 1 to {} values, or {{from = …, to = …, step = …}}",

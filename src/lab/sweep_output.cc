@@ -106,7 +106,7 @@ HtmlTable FrontTable(const SweepResult& result) {
   return table;
 }
 
-// How many points were refused, by reason without its numbers: the first of each kind stands for the others.
+// How many points were refused; the first stands for the others.
 std::string RefusedText(const SweepResult& result) {
   const SweepPoint* first = nullptr;
   size_t refused = 0;
@@ -182,8 +182,8 @@ std::string SweepPage(const SweepResult& result) {
   page.Paragraph(RefusedText(result));
   page.Table(FrontTable(result));
   page.Note(
-      "Bound: what limits the busiest stage while it decodes; 'chain' where even that stage waits, since too few "
-      "micro-batches are on their way to fill the chain.");
+      "Bound: what limits the busiest stage while it decodes; 'chain' where even that stage waits: for micro-batches, "
+      "too few to fill the chain, or for links and host.");
   return std::move(page).Finish();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/nearest.h"
 #include "base/quote.h"
@@ -69,9 +70,17 @@ const Setting* Find(const Setting (&settings)[kCount], const std::string& name) 
   return found == std::end(settings) ? nullptr : found;
 }
 
-// An appliance with every figure that one can have, to check names and ranges before the real one is read.
+// An appliance with every figure that one can have, to check names and ranges before the real one is read. Its chip is
+// so large that no figure contradicts the others: whether one does is for the real chip to say.
 ApplianceSpec AnyAppliance() {
+  constexpr double kLarge = std::numeric_limits<double>::infinity();
   ApplianceSpec spec;
+  ChipSpec& chip = spec.card.chip;
+  chip.array_rows.value = 1;
+  for (Figure* figure :
+       {&chip.cores, &chip.int8_ops_per_core_cycle, &chip.int4_ops_per_core_cycle, &chip.int2_ops_per_core_cycle}) {
+    figure->value = kLarge;
+  }
   spec.network_bytes_per_s = spec.network_latency_s = spec.price_usd = Figure{};
   return spec;
 }

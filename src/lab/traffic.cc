@@ -43,8 +43,15 @@ Result<Extent> ExtentOf(std::span<const Arrival> arrivals) {
   return extent;
 }
 
-// The machine for that trace: pages for `users` of the longest context, passes of as many rows as `seats` may bring.
-Result<SimulationOptions> MachineFor(const TrafficOptions& options, const Extent& extent, int seats) {
+Result<int> SeatsOf(const TrafficOptions& options) {
+  const int seats = options.seats > 0 ? options.seats : options.machine.users;
+  if (seats >= options.machine.users && seats <= kMaxPlacedUsers) return seats;
+  return Invalid(fmt::format("{} seats, expected at least the {} users whose pages there are, and at most {}", seats,
+                             options.machine.users, kMaxPlacedUsers));
+}
+
+// Pages for `users` of the longest context, passes of as many rows as `seats` may bring.
+Result<SimulationOptions> MachineOf(const TrafficOptions& options, const Extent& extent, int seats) {
   SimulationOptions machine = options.machine;
   machine.prompt_tokens = extent.prompt;
   machine.output_tokens = extent.context - extent.prompt;  // ≥ 1: a request with the longest prompt generates something
@@ -140,15 +147,17 @@ std::vector<StageLoad> LoadsOf(std::span<const StageStats> stages, Time elapsed,
 
 }  // namespace
 
+Result<SimulationOptions> MachineFor(const TrafficOptions& options, std::span<const Arrival> arrivals) {
+  LODESTONE_ASSIGN_OR_RETURN(const Extent extent, ExtentOf(arrivals));
+  LODESTONE_ASSIGN_OR_RETURN(const int seats, SeatsOf(options));
+  return MachineOf(options, extent, seats);
+}
+
 Result<TrafficResult> RunTraffic(const TrafficOptions& options, std::span<const Arrival> arrivals,
                                  FlowObserver* observer) {
   LODESTONE_ASSIGN_OR_RETURN(const Extent extent, ExtentOf(arrivals));
-  const int seats = options.seats > 0 ? options.seats : options.machine.users;
-  if (seats < options.machine.users || seats > kMaxPlacedUsers) {
-    return Invalid(fmt::format("{} seats, expected at least the {} users whose pages there are, and at most {}", seats,
-                               options.machine.users, kMaxPlacedUsers));
-  }
-  LODESTONE_ASSIGN_OR_RETURN(const SimulationOptions prepared, MachineFor(options, extent, seats));
+  LODESTONE_ASSIGN_OR_RETURN(const int seats, SeatsOf(options));
+  LODESTONE_ASSIGN_OR_RETURN(const SimulationOptions prepared, MachineOf(options, extent, seats));
   LODESTONE_ASSIGN_OR_RETURN(Machine machine, OpenSimulation(prepared));
   machine.appliance->Observe(observer);
   Engine engine(*machine.appliance, nullptr,

@@ -59,6 +59,10 @@ struct TrafficResult {
   double per_second(double count) const { return elapsed > Time{} ? count / elapsed.seconds() : 0; }
 };
 
+// The machine with which RunTraffic serves these arrivals: the longest prompt, what is left of the longest context as
+// output, and placed. Whoever observes the run with the costs of its passes opens them with these options.
+Result<SimulationOptions> MachineFor(const TrafficOptions& options, std::span<const Arrival> arrivals);
+
 // `arrivals` in order of time. Refused: what SimulateBatch refuses, requests that the machine's pages cannot hold even
 // alone, no arrivals, more than kMaxSimulatedTokens in all.
 Result<TrafficResult> RunTraffic(const TrafficOptions& options, std::span<const Arrival> arrivals,

@@ -19,15 +19,13 @@ constexpr LatencyRow kRows[] = {{"time to first token (TTFT)", "ttft", &TrafficR
                                 {"end to end (E2E)", "e2el", &TrafficResult::e2el_ms},
                                 {"in the queue", "queue", &TrafficResult::queue_ms}};
 
-std::string Milliseconds(double value) { return fmt::format("{:.3f}", value); }
-
 std::string LatencyTable(const TrafficResult& result) {
   std::vector<std::vector<std::string>> table{{"ms", "mean", "std", "min", "p50", "p90", "p95", "p99", "max"}};
   for (const LatencyRow& row : kRows) {
     const Distribution& d = result.*row.member;
     table.push_back({row.title});
     for (const double value : {d.mean, d.standard_deviation, d.min, d.p50, d.p90, d.p95, d.p99, d.max}) {
-      table.back().push_back(d.count > 0 ? Milliseconds(value) : "–");
+      table.back().push_back(d.count > 0 ? FormatNumber(value) : "–");
     }
   }
   return RenderTable(table);
@@ -58,9 +56,9 @@ std::string StagesText(const TrafficResult& result) {
     bubbles += stage.bubbles / static_cast<double>(result.stages.size());
   }
   return fmt::format(
-      "  Occupancy of the {} stages: {:.1f} % at least ({}), {:.1f} % on average, {:.1f} % at most ({})\n"
+      "  Occupancy of the {} stages: {:.1f} % ({}) to {:.1f} % ({}), {:.1f} % on average\n"
       "  Bubbles: {:.1f} % of the time with work in the system a stage does not compute, on average\n",
-      result.stages.size(), idle->occupancy * 100, idle->label, occupancy * 100, busy->occupancy * 100, busy->label,
+      result.stages.size(), idle->occupancy * 100, idle->label, busy->occupancy * 100, busy->label, occupancy * 100,
       bubbles * 100);
 }
 
@@ -69,10 +67,11 @@ std::string StagesText(const TrafficResult& result) {
 std::string RenderTraffic(const TrafficResult& result) {
   const auto count = [](int64_t n) { return static_cast<double>(n); };
   std::string text = fmt::format(
-      "  Simulated: {} requests in {}, at most {} at once\n  {} prompt tokens, {} generated; {} passes, {} "
-      "preemptions\n",
-      result.requests, FormatSeconds(result.elapsed.seconds()), result.most_requests, result.prompt_tokens,
-      result.output_tokens, result.passes, result.preemptions);
+      "  Simulated: {} {} in {}, at most {} at once\n  {} prompt tokens, {} generated; {} passes, {} preemptions\n",
+      FormatNumber(count(result.requests)), result.requests == 1 ? "request" : "requests",
+      FormatSeconds(result.elapsed.seconds()), FormatNumber(count(result.most_requests)),
+      FormatNumber(count(result.prompt_tokens)), FormatNumber(count(result.output_tokens)),
+      FormatNumber(count(result.passes)), FormatNumber(count(result.preemptions)));
   text += fmt::format("  {} requests/s, {} generated tokens/s, {} tokens/s with the prompts\n",
                       FormatNumber(result.per_second(count(result.requests))),
                       FormatNumber(result.per_second(count(result.output_tokens))),

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "base/units.h"
+#include "plan/words.h"
 
 namespace lodestone {
 namespace {
@@ -55,11 +55,6 @@ std::vector<std::string> SmallerRecipes(const ModelConfig& config, const Recipe&
   return found;
 }
 
-std::string Users(int64_t users, int64_t context) {
-  return fmt::format("{} {} at {} positions", FormatNumber(static_cast<double>(users)), users == 1 ? "user" : "users",
-                     FormatNumber(static_cast<double>(context)));
-}
-
 }  // namespace
 
 std::string Alternatives(const ModelConfig& config, const Recipe& recipe, const ModelShape& shape, const Demand& demand,
@@ -72,16 +67,16 @@ std::string Alternatives(const ModelConfig& config, const Recipe& recipe, const 
     return shape.Arrange(other, capacity, cards, nullptr).has_value();
   };
   const int64_t users = Largest(demand.users, [&](int64_t n) { return fits(n, demand.context); });
-  if (users > 0) list.push_back(Users(users, demand.context));
+  if (users > 0) list.push_back(UsersWith(users, "at", demand.context));
   const int64_t pages =
       Largest(PagesPerUser(demand.context), [&](int64_t n) { return fits(demand.users, n * kPagePositions); });
-  if (pages > 0) list.push_back(Users(demand.users, pages * kPagePositions));
+  if (pages > 0) list.push_back(UsersWith(demand.users, "at", pages * kPagePositions));
   const int64_t rows = Largest(demand.rows_per_pass, [&](int64_t n) {
     Demand other = demand;
     other.rows_per_pass = static_cast<int>(n);
     return shape.Arrange(other, capacity, cards, nullptr).has_value();
   });
-  if (rows > 0) list.push_back(fmt::format("passes of at most {} rows (a smaller prefill chunk)", rows));
+  if (rows > 0) list.push_back(fmt::format("passes of at most {} (a smaller prefill chunk)", Counted(rows, "row")));
   for (std::string& line : SmallerRecipes(config, recipe, demand, capacity, cards)) list.push_back(std::move(line));
   if (const auto more = shape.Arrange(demand, capacity, kMaxPlacedCards, nullptr); more && more->cards > cards) {
     list.push_back(fmt::format("{} such cards", more->cards));

@@ -196,7 +196,7 @@ std::optional<Arrangement> ModelShape::PackLayers(const Demand& demand, int64_t 
   }
   Residency first = Repeated(layer_.at(1), most);
   std::string label = LayersLabel(most);
-  if (cards == 1) {
+  if (cards <= output) {  // none is left for layers
     first = Together(first, *OutputOf(1));
     label += " + output";
   }

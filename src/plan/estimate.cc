@@ -5,6 +5,9 @@
 namespace lodestone {
 namespace {
 
+// Saturates far below the range of Time, which sums of a few of them then keep to.
+Time Span(double seconds) { return Time::Seconds(std::min(seconds, 1e6)); }
+
 // A link that tensors go over.
 struct Wire {
   double bytes_per_s = 0;  // 0: free
@@ -109,7 +112,7 @@ Load PrefillLoadOf(const Demand& demand) {
 }
 
 Time StepTime(const StageCost& cost, int ranks, const ApplianceSpec& appliance) {
-  return Time::Seconds(TimeOf(cost, ranks, Wires(appliance).Among(0, 0)));
+  return Span(TimeOf(cost, ranks, Wires(appliance).Among(0, 0)));
 }
 
 PipelineEstimate EstimatePipeline(std::span<const EstimatedStep> steps, const ApplianceSpec& appliance,
@@ -119,12 +122,12 @@ PipelineEstimate EstimatePipeline(std::span<const EstimatedStep> steps, const Ap
   PipelineEstimate estimate;
   const int group = std::max(demand.decode_rows, 1), groups = (demand.users + group - 1) / group;
   estimate.groups = groups;
-  estimate.slowest = Time::Seconds(decode.slowest);
-  estimate.mean = Time::Seconds(decode.sum / static_cast<double>(steps.size()));
-  estimate.fastest = Time::Seconds(decode.fastest);
+  estimate.slowest = Span(decode.slowest);
+  estimate.mean = Span(decode.sum / static_cast<double>(steps.size()));
+  estimate.fastest = Span(decode.fastest);
   estimate.slowest_step = decode.slowest_step;
-  estimate.round_trip = Time::Seconds(decode.round_trip + appliance.host_turnaround_s.value);
-  estimate.period = std::max(Time::Seconds(groups * decode.slowest), estimate.round_trip);
+  estimate.round_trip = Span(decode.round_trip + appliance.host_turnaround_s.value);
+  estimate.period = std::max(Span(groups * decode.slowest), estimate.round_trip);
   const double period = estimate.period.seconds();
   if (period > 0) estimate.tokens_per_s = demand.users / period;
   if (prefill.slowest > 0) estimate.prompt_tokens_per_s = ChunkOf(demand) / prefill.slowest;

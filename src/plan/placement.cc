@@ -4,22 +4,22 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 
 #include "base/units.h"
 #include "plan/alternatives.h"
 #include "plan/arrangement.h"
+#include "plan/estimate.h"
 #include "plan/inputs.h"
 #include "plan/ledger.h"
+#include "plan/words.h"
 
 namespace lodestone {
 namespace {
 
-std::string Count(int64_t n) { return FormatNumber(static_cast<double>(n)); }
-
 std::string Workload(const ModelConfig& config, const Recipe& recipe, const Demand& demand) {
-  return fmt::format("{} in {} for {} {} of {} positions", config.name, recipe.name, Count(demand.users),
-                     demand.users == 1 ? "user" : "users", Count(demand.context));
+  return fmt::format("{} in {} for {}", config.name, recipe.name, UsersWith(demand.users, "of", demand.context));
 }
 
 // Stages are added in the order of the pipeline.
@@ -30,6 +30,8 @@ class Builder {
     const std::vector<int> cuts = LayerCutPoints(program);
     if (cuts.size() > 3) parts_per_layer_ = cuts[2] - cuts[1];
   }
+
+  int cards_used() const { return placement_.cards_used; }
 
   // Parts [begin, end) over `ranks` cards.
   Status Add(int begin, int end, int ranks = 1) {
@@ -47,10 +49,10 @@ class Builder {
     return {};
   }
 
-  Placement Take(int cards) {
+  Placement Take(int cards, int instances) {
     placement_.demand = demand_;
     placement_.cards = cards;
-    placement_.instances = std::max(1, cards / std::max(1, placement_.cards_used));
+    placement_.instances = instances;
     placement_.max_users = static_cast<int>(max_users_);
     placement_.max_context = max_context_;
     return std::move(placement_);
@@ -87,6 +89,9 @@ class Builder {
 
 Status CheckArrangement(const Arrangement& arrangement, const ModelShape& shape) {
   const bool whole = arrangement.part_ranks.empty();
+  int fewest = std::min(arrangement.layer_ranks, arrangement.output_ranks);
+  for (const int ranks : arrangement.part_ranks) fewest = std::min(fewest, ranks);
+  if (fewest < 1) return Invalid(fmt::format("arrangement: {} ranks, expected at least 1", fewest));
   if (whole && (arrangement.body_steps < 1 || arrangement.body_steps > shape.layers())) {
     return Invalid(fmt::format("arrangement: {} steps for {} layers, expected 1 to as many", arrangement.body_steps,
                                shape.layers()));
@@ -103,13 +108,13 @@ Status CheckArrangement(const Arrangement& arrangement, const ModelShape& shape)
   return {};
 }
 
-Result<Placement> Build(const Program& program, const Demand& demand, int64_t capacity, int cards,
+Result<Placement> Build(const Program& program, const Demand& demand, const ApplianceSpec& appliance,
                         const Arrangement& arrangement) {
-  Builder builder(program, demand, capacity);
+  Builder builder(program, demand, CapacityOf(appliance));
   for (const PlannedStep& step : PlannedSteps(LayerCutPoints(program), arrangement)) {
     LODESTONE_RETURN_IF_ERROR(builder.Add(step.begin, step.end, step.ranks));
   }
-  return builder.Take(cards);
+  return builder.Take(appliance.cards, InstancesOf(builder.cards_used(), appliance));
 }
 
 }  // namespace
@@ -120,15 +125,15 @@ int64_t PagesPerUser(int64_t context) {
 }
 
 int LargestGroup(int users, int micro_batches) {
-  const int groups = std::min(users, micro_batches);
-  return (users + groups - 1) / groups;
+  const int groups = std::max(1, std::min(users, micro_batches));
+  return users / groups + (users % groups > 0 ? 1 : 0);
 }
 
 Demand DemandOf(int users, int micro_batches, int64_t context, int64_t prompt_tokens, int prefill_chunk) {
   const int group = LargestGroup(users, micro_batches);
   const int64_t chunk = std::min<int64_t>(prefill_chunk, prompt_tokens * group);
-  return {
-      .users = users, .context = context, .rows_per_pass = static_cast<int>(chunk) + group - 1, .decode_rows = group};
+  const int64_t rows = std::min<int64_t>(chunk + group - 1, std::numeric_limits<int>::max());
+  return {.users = users, .context = context, .rows_per_pass = static_cast<int>(rows), .decode_rows = group};
 }
 
 MapDemand MapDemandOf(const Demand& demand) {
@@ -163,7 +168,7 @@ Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const A
         FormatBytes(capacity), FormatBytes(-ledger.free()), FormatLines(ledger), overflow.why.empty() ? "" : "; ",
         overflow.why, Alternatives(config, recipe, shape, demand, capacity, appliance.cards)));
   }
-  return Build(program, demand, capacity, appliance.cards, *arrangement);
+  return Build(program, demand, appliance, *arrangement);
 }
 
 Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const ApplianceSpec& appliance,
@@ -173,8 +178,7 @@ Result<Placement> Place(const ModelConfig& config, const Recipe& recipe, const A
   LODESTONE_ASSIGN_OR_RETURN(const Program program, FusedProgram(config, recipe));
   LODESTONE_ASSIGN_OR_RETURN(const ModelShape shape, ModelShape::Of(program));
   LODESTONE_RETURN_IF_ERROR(CheckArrangement(arrangement, shape));
-  LODESTONE_ASSIGN_OR_RETURN(Placement placement,
-                             Build(program, demand, CapacityOf(appliance), appliance.cards, arrangement));
+  LODESTONE_ASSIGN_OR_RETURN(Placement placement, Build(program, demand, appliance, arrangement));
   if (placement.cards_used > appliance.cards) {
     return Infeasible(fmt::format("arrangement: it takes {} cards, and {} has {}", placement.cards_used, appliance.name,
                                   appliance.cards));
@@ -203,17 +207,15 @@ Result<Placement> PlaceOnHost(const ModelConfig& config, const Recipe& recipe, c
     none.users = 0;
     const int64_t user = KvBytesPerUser(residency, demand.context);
     const int64_t users = std::max<int64_t>(0, LedgerOf(residency, none, capacity).free()) / std::max<int64_t>(user, 1);
-    return Infeasible(fmt::format(
-        "{} does not fit this host: it needs {} of {}: {}, embedding tables {}. What fits: {}",
-        Workload(config, recipe, demand), FormatBytes(SaturatedSum(ledger.used(), residency.host_bytes)),
-        FormatBytes(*memory_bytes), FormatLines(ledger), FormatBytes(residency.host_bytes),
-        users > 0
-            ? fmt::format("{} {} at {} positions", Count(users), users == 1 ? "user" : "users", Count(demand.context))
-            : "not one user at this context"));
+    return Infeasible(
+        fmt::format("{} does not fit this host: it needs {} of {}: {}, embedding tables {}. What fits: {}",
+                    Workload(config, recipe, demand), FormatBytes(SaturatedSum(ledger.used(), residency.host_bytes)),
+                    FormatBytes(*memory_bytes), FormatLines(ledger), FormatBytes(residency.host_bytes),
+                    users > 0 ? UsersWith(users, "at", demand.context) : "not one user at this context"));
   }
   Builder builder(program, demand, capacity);
   LODESTONE_RETURN_IF_ERROR(builder.Add(0, PartCount(program)));
-  Placement placement = builder.Take(1);
+  Placement placement = builder.Take(1, 1);
   if (!memory_bytes) {
     placement.max_users = kMaxPlacedUsers;
     placement.max_context = kMaxPlacedContext;

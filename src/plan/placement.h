@@ -58,7 +58,7 @@ struct Placement {
   Demand demand;  // that it was made for
   int cards = 0;  // in the appliance
   int cards_used = 0;
-  int instances = 1;        // copies of the model that fit the appliance side by side, each with the whole demand
+  int instances = 1;        // InstancesOf (estimate.h): copies of the model side by side, each with the whole demand
   int64_t host_bytes = 0;   // embedding tables on the host
   int max_users = 0;        // by memory, at this context, with the same stages
   int64_t max_context = 0;  // by memory, for these users, with the same stages; whole pages

@@ -5,13 +5,10 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "plan/words.h"
 
 namespace lodestone {
 namespace {
-
-std::string Counted(int64_t n, const char* what) {
-  return fmt::format("{} {}{}", FormatNumber(static_cast<double>(n)), what, n == 1 ? "" : "s");
-}
 
 int CeilDivide(int a, int b) { return (a + b - 1) / b; }
 
@@ -136,15 +133,15 @@ class Reasons {
   void Pace() {
     const PipelineEstimate& estimate = proposal_.estimate;
     const std::string slowest = NameOf(static_cast<size_t>(estimate.slowest_step));
-    const Time busy{estimate.groups * estimate.slowest.ps};
+    const double busy = estimate.groups * estimate.slowest.seconds();
     const std::string groups =
         fmt::format("{} × {}", Counted(estimate.groups, "group"), FormatSeconds(estimate.slowest.seconds()));
     const double period = estimate.period.seconds();
-    if (busy < estimate.round_trip) {
+    if (busy < estimate.round_trip.seconds()) {
       reasons_.push_back(
           fmt::format("the round trip of {} sets the pace: {} fill the slowest step, {}, for {:.0f} % of "
                       "it, so more users would cost little time",
-                      FormatSeconds(period), groups, slowest, 100 * busy.seconds() / period));
+                      FormatSeconds(period), groups, slowest, 100 * busy / period));
     } else {
       reasons_.push_back(
           fmt::format("the slowest step, {}, sets the pace: {}; the steps are busy for {:.0f} % of it on "

@@ -1,7 +1,5 @@
 #include "plan/stage_costs.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "plan/ledger.h"
@@ -36,9 +34,7 @@ Result<std::vector<StageMapping>> MapStages(const Placement& placement, const Ti
     const auto [entry, fresh] = kinds.try_emplace(placed.kind);
     if (fresh) {
       const Result<std::unique_ptr<StageTiming>> mapped = timing.Map(placed.stage, MapDemandOf(placement.demand));
-      if (!mapped.ok()) {
-        return Error{mapped.error().code, fmt::format("stage '{}': {}", placed.stage.label, mapped.error().message)};
-      }
+      if (!mapped.ok()) return mapped.error();
       entry->second = (*mapped)->Mapping();
     }
     mappings.push_back(entry->second);
@@ -52,8 +48,8 @@ StageCosts::StageCosts(const Program& program, const Timing& timing, int64_t cap
 const MappedStep& StageCosts::Of(const PlannedStep& step, const Demand& demand) {
   PlannedStep alike = step;
   alike.begin = std::max(alike.begin, cuts_[1]);
-  if (alike.end <=
-      cuts_[cuts_.size() - 2]) {  // within the layers, which are runs of one segment: layer 0 speaks for all
+  // Within the layers, which are runs of one segment, layer 0 speaks for all.
+  if (alike.end <= cuts_[cuts_.size() - 2]) {
     const int parts_per_layer = cuts_[2] - cuts_[1];
     const int shift = (alike.begin - cuts_[1]) / parts_per_layer * parts_per_layer;
     alike.begin -= shift;

@@ -16,6 +16,8 @@ struct Load {
   int64_t context_sum = 0;  // Σ over rows of positions attended (own position included)
   int64_t context_max = 0;
   int64_t kv_tokens_read = 0;  // Σ over sequences of the longest context among its rows: what is read once a pass
+
+  friend bool operator==(const Load&, const Load&) = default;
 };
 
 struct Work {

@@ -114,7 +114,7 @@ Result<PublishedRun> ParsePublishedRun(const Json& toml, const std::string& file
   run.name = reader.RequireString("name");
   run.title = reader.RequireString("title");
   run.source = reader.RequireString("source");
-  run.by_construction = reader.OptionalString("by_construction", "");
+  run.evidence = reader.RequireString("evidence");
   const Json* workload = reader.Require("workload");
   const Json* figures = reader.Require("figures");
   const Json* points = reader.Optional("points");

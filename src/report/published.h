@@ -47,7 +47,7 @@ std::string SystemOf(const PublishedPoint& point);
 
 struct PublishedRun {
   std::string name, title, source;
-  std::string by_construction;           // which figures a simulation meets because it was fitted on them; empty: none
+  std::string evidence;  // what it says of a simulation that it agrees: what is fitted on this run, what is predicted
   std::string model, recipe, appliance;  // the recipe without suffixes
   int users = 0, micro_batches = 0;
   int64_t prompt_tokens = 0, output_tokens = 0;  // a user

@@ -39,15 +39,15 @@ const Measure* Find(const std::vector<Measure>& measures, std::string_view name)
   return nullptr;
 }
 
-// Every tenth or so of the points carries its number of users, and the first and the last.
-std::string UsersLabel(std::span<const SimulatedPoint> points, size_t index) {
+// The first and the last point carry their number of users, and those of a quarter and a half of the published run.
+std::string UsersLabel(std::span<const SimulatedPoint> points, size_t index, int published) {
   const int users = points[index].users;
   if (index == 0) return fmt::format("{} {}", users, users == 1 ? "user" : "users");
   const bool last = index + 1 == points.size();
-  return last || users == 7 || users == 14 ? fmt::format("{}", users) : "";
+  return last || users * 4 == published || users * 2 == published ? fmt::format("{}", users) : "";
 }
 
-PlotSeries SimulatedSeries(std::span<const SimulatedPoint> points, const FigureSpec& figure) {
+PlotSeries SimulatedSeries(std::span<const SimulatedPoint> points, const FigureSpec& figure, int published_users) {
   PlotSeries series{.name = "NorthPole, simulated", .points = {}, .line = true, .colour = 0, .shape = kSmallDot};
   for (size_t i = 0; i < points.size(); ++i) {
     const Measure *x = Find(points[i].measures, kLatency), *y = Find(points[i].measures, figure.measure);
@@ -57,9 +57,9 @@ PlotSeries SimulatedSeries(std::span<const SimulatedPoint> points, const FigureS
       point.y_low = *y->low * figure.scale;
       point.y_high = *y->high * figure.scale;
     }
-    point.label = UsersLabel(points, i);
-    point.tip =
-        fmt::format("{} users: {} ms a token, {}", points[i].users, FormatNumber(point.x), FormatNumber(point.y));
+    point.label = UsersLabel(points, i, published_users);
+    point.tip = fmt::format("{} {}: {} ms a token, {}", points[i].users, points[i].users == 1 ? "user" : "users",
+                            FormatNumber(point.x), FormatNumber(point.y));
     series.points.push_back(std::move(point));
   }
   return series;
@@ -85,7 +85,7 @@ std::vector<RedrawnFigure> RedrawFigures(const PublishedRun& run, std::span<cons
                     "logarithmic.",
                 .x = {.label = "Latency, ms a token", .scale = Scale::kLog},
                 .y = {.label = figure.axis, .scale = Scale::kLog}};
-    if (!simulated.empty()) plot.series.push_back(SimulatedSeries(simulated, figure));
+    if (!simulated.empty()) plot.series.push_back(SimulatedSeries(simulated, figure, run.users));
     if (const auto point = PointOf(run.cells, figure, "NorthPole")) {
       plot.series.push_back({.name = "NorthPole, published", .points = {*point}, .colour = 1, .shape = 1});
     }

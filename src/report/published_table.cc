@@ -141,7 +141,7 @@ std::vector<ComparedRatio> CompareRatios(const PublishedRun& run, const std::vec
 std::string RenderPublishedTable(const PublishedRun& run, const std::vector<Measure>& simulated) {
   if (run.points.empty()) return "";
   std::vector<std::vector<std::string>> table{{""}};
-  for (const TableColumn& column : kColumns) table[0].push_back(fmt::format("{}  ", column.short_heading));
+  for (const TableColumn& column : kColumns) table[0].push_back(column.short_heading);
   for (const TableRow& row : RowsOf(run, simulated)) {
     table.push_back({row.name});
     for (const TableCell& cell : row.cells) {
@@ -158,7 +158,6 @@ std::string RenderPublishedTable(const PublishedRun& run, const std::vector<Meas
                      ratio.simulated ? Times(*ratio.simulated) : "–"});
   }
   text += "\n" + RenderTable(table);
-  if (!simulated.empty() && !run.by_construction.empty()) text += Indented(run.by_construction);
   return text;
 }
 

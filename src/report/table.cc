@@ -6,6 +6,8 @@
 namespace lodestone {
 namespace {
 
+constexpr std::string_view kAbsent = "–";  // in place of a number or of a text
+
 bool IsNumber(std::string_view cell) {
   for (std::string_view sign : {"+", "-", "−"}) {
     if (cell.starts_with(sign)) {
@@ -28,7 +30,7 @@ Column ColumnOf(const std::vector<std::vector<std::string>>& rows, size_t column
     if (column >= rows[i].size()) continue;
     const std::string& cell = rows[i][column];
     result.width = std::max(result.width, TextWidth(cell));
-    if (i > 0 && !cell.empty()) ++(IsNumber(cell) ? numbers : texts);
+    if (i > 0 && !cell.empty() && cell != kAbsent) ++(IsNumber(cell) ? numbers : texts);
   }
   result.right = numbers > texts;
   return result;

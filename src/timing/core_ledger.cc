@@ -18,7 +18,7 @@ const CoreBytes& CoreLedger::fullest() const {
                            [](const CoreBytes& a, const CoreBytes& b) { return a.total() < b.total(); });
 }
 
-void CoreLedger::Add(int64_t CoreBytes::*what, int64_t groups, int64_t width, const BytesOn& bytes) {
+void CoreLedger::Add(int64_t CoreBytes::*what, int64_t width, std::span<const int64_t> bytes) {
   struct Slot {
     int64_t fill = 0, first_core = 0;
   };
@@ -29,13 +29,12 @@ void CoreLedger::Add(int64_t CoreBytes::*what, int64_t groups, int64_t width, co
       slots[s].fill = std::max(slots[s].fill, cores_[static_cast<size_t>(slots[s].first_core + place)].total());
     }
   }
-  std::stable_sort(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) { return a.fill < b.fill; });
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t first_core = slots[static_cast<size_t>(group)].first_core;
-    for (int64_t place = 0; place < width; ++place) {
-      int64_t& held = cores_[static_cast<size_t>(first_core + place)].*what;
-      held = Plus(held, bytes(group, place));
-    }
+  const auto emptier = [](const Slot& a, const Slot& b) { return a.fill < b.fill; };
+  if (!std::is_sorted(slots.begin(), slots.end(), emptier)) std::stable_sort(slots.begin(), slots.end(), emptier);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const size_t group = i / static_cast<size_t>(width), place = i % static_cast<size_t>(width);
+    int64_t& held = cores_[static_cast<size_t>(slots[group].first_core) + place].*what;
+    held = Plus(held, bytes[i]);
   }
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <span>
 #include <vector>
 
 #include "timing/core_array.h"
@@ -18,21 +18,17 @@ class CoreLedger {
  public:
   CoreLedger(const CoreArray& array, int64_t buffers_per_core);
 
-  // Bytes of place `place` (0 … width − 1) in group `group`; groups are no larger than those before them.
-  using BytesOn = std::function<int64_t(int64_t group, int64_t place)>;
-
-  // `groups` groups of `width` neighbouring cores, one after another on the emptiest that are left.
-  void AddWeights(int64_t groups, int64_t width, const BytesOn& bytes) {
-    Add(&CoreBytes::weights, groups, width, bytes);
-  }
-  void AddKv(int64_t groups, int64_t width, const BytesOn& bytes) { Add(&CoreBytes::kv, groups, width, bytes); }
+  // Groups of `width` neighbouring cores, one after another on the emptiest that are left. `bytes`: of a group's cores,
+  // group after group, none larger than the one before.
+  void AddWeights(int64_t width, std::span<const int64_t> bytes) { Add(&CoreBytes::weights, width, bytes); }
+  void AddKv(int64_t width, std::span<const int64_t> bytes) { Add(&CoreBytes::kv, width, bytes); }
   void AddToEvery(int64_t weight_bytes);
 
   const std::vector<CoreBytes>& cores() const { return cores_; }
   const CoreBytes& fullest() const;
 
  private:
-  void Add(int64_t CoreBytes::*what, int64_t groups, int64_t width, const BytesOn& bytes);
+  void Add(int64_t CoreBytes::*what, int64_t width, std::span<const int64_t> bytes);
 
   std::vector<CoreBytes> cores_;
 };

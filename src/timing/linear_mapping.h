@@ -14,7 +14,8 @@
 //   partial sums    r' c × slice × 4 B where k has parts, handed from core to core, added on the way
 //   model net       the weights of other row groups: (row groups − 1) / row groups of the slice, × ⌈r' / …⌉
 //   vector          r' × slice × (e × steps of scales and bias, and c additions where k has parts)
-//   start           the operator's start, the way across the array, and the way of the last sum through the parts
+//   start           the operator's start, the way across the array, the way of the last sum through the parts, and that
+//                   of weights through the row groups
 //
 // Weights lie once on the chip: the row groups share theirs. Sums of a core's slices end on the parts of k in turn, and
 // scales and biases lie there. Inputs are staged row by row as room allows; that room is not charged.

@@ -51,6 +51,7 @@ const Mapping& Fastest(const std::vector<Candidate<Mapping>>& candidates, const 
 // One operator of a segment and all ways to map it.
 struct Choice {
   MappedOperator mapped;
+  std::vector<int64_t> core_bytes;  // weights or KV of its cores, group after group
   std::vector<Candidate<LinearMapping>> linear;
   std::vector<Candidate<AttentionMapping>> attention;
 };
@@ -127,11 +128,13 @@ class Mapper {
         if (auto* linear = std::get_if<MappedLinear>(&choice.mapped.work)) {
           linear->mapping = Fastest(choice.linear, slack);
           choice.mapped.weight_bytes = FullestWeightBytes(linear->shape, linear->mapping, array_);
+          choice.core_bytes = CoreBytesOf(*linear);
         } else if (auto* attention = std::get_if<MappedAttention>(&choice.mapped.work)) {
           attention->mapping = Fastest(choice.attention, slack);
           attention->run = AttentionRun(attention->shape, attention->mapping, array_, choice.mapped.starts);
           choice.mapped.kv_bytes = KvBytesOn(attention->shape, attention->mapping, demand_.kv_positions, 0, 0);
           choice.mapped.weight_bytes = CeilDiv(attention->shape.constant_bytes, array_.cores);
+          choice.core_bytes = CoreBytesOf(*attention);
         } else if (const auto* row = std::get_if<RowShape>(&choice.mapped.work)) {
           choice.mapped.weight_bytes = CeilDiv(row->constant_bytes, array_.cores);
         }
@@ -139,29 +142,49 @@ class Mapper {
     }
   }
 
+  std::vector<int64_t> CoreBytesOf(const MappedLinear& linear) const {
+    const LinearMapping& m = linear.mapping;
+    std::vector<int64_t> bytes;
+    bytes.reserve(static_cast<size_t>(m.cores()));
+    for (int64_t group = 0; group < m.column_groups; ++group) {
+      for (int64_t part = 0; part < m.k_parts; ++part) {
+        for (int64_t rows = 0; rows < m.row_groups; ++rows) {
+          bytes.push_back(WeightBytesOn(linear.shape, m, array_, group, part, rows));
+        }
+      }
+    }
+    return bytes;
+  }
+
+  std::vector<int64_t> CoreBytesOf(const MappedAttention& attention) const {
+    const AttentionMapping& m = attention.mapping;
+    std::vector<int64_t> bytes;
+    bytes.reserve(static_cast<size_t>(m.cores()));
+    for (int64_t group = 0; group < m.head_groups; ++group) {
+      for (int64_t part = 0; part < m.position_parts; ++part) {
+        bytes.push_back(KvBytesOn(attention.shape, m, demand_.kv_positions, group, part));
+      }
+    }
+    return bytes;
+  }
+
   void LayOut(CoreLedger& ledger) const {
     for (const std::vector<Choice>& segment : choices_) {
       const int repeat = segment.empty() ? 0 : segment.front().mapped.repeat;
       for (int run = 0; run < repeat; ++run) {
-        for (const Choice& choice : segment) LayOut(choice.mapped, ledger);
+        for (const Choice& choice : segment) LayOut(choice, ledger);
       }
     }
   }
 
-  void LayOut(const MappedOperator& mapped, CoreLedger& ledger) const {
-    if (const auto* linear = std::get_if<MappedLinear>(&mapped.work)) {
-      const LinearMapping& m = linear->mapping;
-      ledger.AddWeights(m.column_groups, m.k_parts * m.row_groups, [&](int64_t group, int64_t place) {
-        return WeightBytesOn(linear->shape, m, array_, group, place / m.row_groups, place % m.row_groups);
-      });
+  static void LayOut(const Choice& choice, CoreLedger& ledger) {
+    if (const auto* linear = std::get_if<MappedLinear>(&choice.mapped.work)) {
+      ledger.AddWeights(linear->mapping.k_parts * linear->mapping.row_groups, choice.core_bytes);
       return;
     }
-    ledger.AddToEvery(mapped.weight_bytes);
-    if (const auto* attention = std::get_if<MappedAttention>(&mapped.work)) {
-      const AttentionMapping& m = attention->mapping;
-      ledger.AddKv(m.head_groups, m.position_parts, [&](int64_t group, int64_t part) {
-        return KvBytesOn(attention->shape, m, demand_.kv_positions, group, part);
-      });
+    if (choice.mapped.weight_bytes > 0) ledger.AddToEvery(choice.mapped.weight_bytes);
+    if (const auto* attention = std::get_if<MappedAttention>(&choice.mapped.work)) {
+      ledger.AddKv(attention->mapping.position_parts, choice.core_bytes);
     }
   }
 
@@ -191,7 +214,7 @@ class Mapper {
       fits = fmt::format("KV of about {} positions would fit, not the {} asked for: fewer users or a shorter context",
                          static_cast<int64_t>(static_cast<double>(demand_.kv_positions) * share), demand_.kv_positions);
     } else {
-      fits = "its weights and buffers alone are too much: fewer layers a card, or a split over more cards";
+      fits = "Its weights and buffers alone are too much: fewer layers a card, or a split over more cards";
     }
     return Infeasible(fmt::format(
         "{}: no mapping fits the cores: the fullest needs {} of its {}: weights {}, KV {}, buffers {}; most of it for "

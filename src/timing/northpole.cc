@@ -13,6 +13,13 @@ namespace lodestone {
 namespace {
 
 Energy TimesEnergy(Energy energy, int64_t count) { return {Times(energy.pj, count)}; }
+Energy PlusEnergy(Energy a, Energy b) { return {Plus(a.pj, b.pj)}; }
+EnergyParts PlusEnergy(const EnergyParts& a, const EnergyParts& b) {
+  return {.matrix = PlusEnergy(a.matrix, b.matrix),
+          .memory = PlusEnergy(a.memory, b.memory),
+          .vector = PlusEnergy(a.vector, b.vector),
+          .network = PlusEnergy(a.network, b.network)};
+}
 EnergyParts TimesEnergy(const EnergyParts& parts, int64_t count) {
   return {.matrix = TimesEnergy(parts.matrix, count),
           .memory = TimesEnergy(parts.memory, count),
@@ -32,7 +39,7 @@ struct Totals {
     bound_by[longest] = Plus(bound_by[longest], Times(total - start, repeat));
     int64_t& starts = bound_by[static_cast<size_t>(Resource::kStart)];
     starts = Plus(starts, Times(start, repeat));
-    energy += TimesEnergy(once, repeat);
+    energy = PlusEnergy(energy, TimesEnergy(once, repeat));
   }
 };
 
@@ -184,7 +191,7 @@ class NorthPoleStage final : public StageTiming {
     for (SectionCost& section : cost_.sections) section = {};
   }
 
-  // Exact to the picosecond below 2^53 cycles; beyond half the range of Time it saturates.
+  // Within a picosecond up to 2^53 of them, 2.5 hours; near half the range of Time it saturates.
   Time ToTime(int64_t cycles) const {
     constexpr double kMaxPs = 4e18;
     return {static_cast<int64_t>(std::min(static_cast<double>(cycles) * array_.ps_per_cycle + 0.5, kMaxPs))};

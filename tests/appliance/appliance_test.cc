@@ -188,12 +188,30 @@ TEST(Appliance, ConfigureComesOnceAndWithWeightsWhereCardsCompute) {
   EXPECT_TRUE(timed->Configure(nullptr, 0).ok());
 }
 
+TEST(Appliance, ConfigureIsRefusedOnceACardHasFailed) {
+  VirtualTimeline clock;
+  auto log = std::make_shared<FakeLog>();
+  log->fail_configure = 1;
+  auto appliance = *Appliance::Open(FakePlacement({1, 1}), FakeCards(2, log, TenEach), {}, clock);
+  testing::NoWeights weights;
+  EXPECT_EQ(MessageOf(appliance->Configure(&weights, 1)), "the card is full");
+  log->fail_configure.reset();
+  EXPECT_NE(MessageOf(appliance->Configure(&weights, 1)).find("open another one"), std::string::npos);
+  EXPECT_NE(MessageOf(appliance->Submit(Rows(1).pass(0))).find("before the appliance was configured"),
+            std::string::npos);
+  EXPECT_FALSE((*appliance->Next()).has_value());
+  EXPECT_TRUE(appliance->framebuffers().empty());
+}
+
 TEST(Appliance, SubmitRefusesRowsWhereNoneComputesAndTheReverse) {
   VirtualTimeline clock;
   auto timed = OpenFake(FakePlacement({1}), nullptr, TenEach, clock);
   const Rows rows(2);
   EXPECT_NE(MessageOf(timed->Submit(rows.pass(4))).find("pass 4 has rows"), std::string::npos);
   EXPECT_NE(MessageOf(timed->Submit(LoadPass(4, 0))).find("load of 0 rows"), std::string::npos);
+  Pass negative = LoadPass(4, 1);
+  negative.load.kv_tokens_read = -1;
+  EXPECT_NE(MessageOf(timed->Submit(negative)).find("a negative figure"), std::string::npos);
 
   auto computing = OpenFake(FakePlacement({1}), std::make_shared<FakeLog>(), nullptr, clock);
   Pass pass = rows.pass(5);
@@ -202,11 +220,45 @@ TEST(Appliance, SubmitRefusesRowsWhereNoneComputesAndTheReverse) {
   pass = rows.pass(5);
   pass.load.rows = 3;
   EXPECT_NE(MessageOf(computing->Submit(pass)).find("has 2 rows, its load says 3"), std::string::npos);
-  pass = rows.pass(5);
-  pass.page_table = pass.page_table.first(1);
-  EXPECT_NE(MessageOf(computing->Submit(pass)).find("page table of 1 entries, expected 2 sequences × 1 pages"),
-            std::string::npos);
   EXPECT_FALSE((*computing->Next()).has_value());
+}
+
+TEST(Appliance, SubmitRefusesWhatACardWouldHaveToRefuse) {
+  VirtualTimeline clock;
+  const auto refused = [&](const char* part, auto change) {
+    Placement placement = FakePlacement({1, 1});
+    Embed embed;
+    embed.vocab = testing::kFakeVocab;
+    embed.max_positions = 100;
+    placement.stages[0].stage.program.segments.push_back({.ops = {embed}, .fusion = {0}});
+    auto appliance = OpenFake(placement, std::make_shared<FakeLog>(), nullptr, clock, 4);
+    Rows rows(2, 70);
+    rows.table = {0, 1, 2, 3};
+    Pass pass = rows.pass(5);
+    pass.pages_per_sequence = 2;
+    EXPECT_TRUE(appliance->Submit(pass).ok());
+    EXPECT_TRUE(appliance->Next().ok());
+    change(pass, rows);
+    const Status status = appliance->Submit(pass);
+    EXPECT_NE(MessageOf(status).find(part), std::string::npos) << part << ": " << MessageOf(status);
+    EXPECT_FALSE((*appliance->Next()).has_value());
+  };
+  refused("page table of 3 entries, expected 2 for each of the 2 sequences",
+          [](Pass& pass, Rows&) { pass.page_table = pass.page_table.first(3); });
+  refused("page table", [](Pass& pass, Rows&) { pass.pages_per_sequence = -2; });
+  refused("page table", [](Pass& pass, Rows&) { pass.load.sequences = -2; });
+  refused("sequence 1: page -1 of the 4", [](Pass&, Rows& rows) { rows.table[2] = -1; });
+  refused("sequence 1: page 4 of the 4", [](Pass&, Rows& rows) { rows.table[3] = 4; });
+  refused("row 1: sequence 2 of a page table of 2", [](Pass&, Rows& rows) { rows.rows[1].sequence = 2; });
+  refused("row 0: position -7, expected 0 to 99", [](Pass&, Rows& rows) { rows.rows[0].position = -7; });
+  refused("row 0: position 100, expected 0 to 99", [](Pass&, Rows& rows) { rows.rows[0].position = 100; });
+  refused("row 1: position 70 of sequence 0 comes after position 70",
+          [](Pass&, Rows& rows) { rows.rows[1].sequence = 0; });
+  refused("row 1: token 50, expected 0 to 49", [](Pass&, Rows& rows) { rows.rows[1].token = 50; });
+  refused("two rows write entry 6 of page 1", [](Pass&, Rows& rows) { rows.table[3] = 1; });
+  static constexpr PageCopy kCopy{.from = 3, .to = 4};
+  refused("copies page 3 to page 4", [](Pass& pass, Rows&) { pass.page_copies = std::span(&kCopy, 1); });
+  refused("a negative figure", [](Pass& pass, Rows&) { pass.load.context_sum = -1; });
 }
 
 TEST(Appliance, TheWallClockNeverRunsBackAndIgnoresAdvances) {

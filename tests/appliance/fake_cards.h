@@ -39,6 +39,7 @@ struct FakeLog {
   std::vector<Load> loads;            // of passes, as the first stage saw them
   std::optional<uint64_t> fail_pass;  // this pass is refused
   std::optional<uint64_t> nan_pass;   // the logits of this pass are no numbers
+  std::optional<int> fail_configure;  // this many cards can be configured
   std::function<void()> on_run;       // a card's work takes time
 };
 
@@ -50,6 +51,7 @@ class HashExecutor final : public Executor {
   explicit HashExecutor(std::shared_ptr<FakeLog> log) : log_(std::move(log)) {}
 
   Status Configure(std::span<const Stage> stages, const WeightSource&, int pages) override {
+    if (log_->fail_configure && (*log_->fail_configure)-- == 0) return Infeasible("the card is full");
     stages_.assign(stages.begin(), stages.end());
     pages_ = pages;
     kv_.assign(stages_.size(), std::vector<uint32_t>(static_cast<size_t>(pages) * 64));
@@ -178,6 +180,19 @@ class FakeTiming final : public Timing {
     CostFunction cost_;
   };
   CostFunction cost_;
+};
+
+// Keeps the loads of the passes that enter a simulated chain.
+class LoadListener final : public FlowObserver {
+ public:
+  void Computes(int stage, uint64_t, const Load& load, int section, Time, Time) override {
+    if (stage == 0 && section == 0) loads.push_back(load);
+  }
+  void Moves(int, int, uint64_t, int64_t, Time, Time) override {}
+  void Stalls(int, uint64_t, Time, Time) override {}
+  void HostWorks(uint64_t, Time, Time) override {}
+  void Holds(int, Time, int64_t) override {}
+  std::vector<Load> loads;
 };
 
 // A stage a step; `ranks[k]` stages side by side at step k, each on a card of its own.

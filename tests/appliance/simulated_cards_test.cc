@@ -68,6 +68,40 @@ TEST(SimulatedCards, StagesOfOneKindAreEvaluatedOnceAPass) {
   EXPECT_EQ(appliance->stats()[3].label, "stage 3");
 }
 
+// Passes of one load in a row are evaluated once; one field that differs is another load, and so is one that somebody
+// has asked about in between.
+TEST(SimulatedCards, OneLoadAfterAnotherIsEvaluatedOnce) {
+  int evaluated = 0;
+  const auto cost = [&](const Stage&, const Load& load) {
+    ++evaluated;
+    const int64_t sum = load.rows + load.logit_rows + load.sequences + load.context_sum + load.context_max;
+    return StageCost{.time = Ps(sum + load.kv_tokens_read)};
+  };
+  VirtualTimeline clock;
+  auto appliance = OpenFake(FakePlacement({1}), nullptr, cost, clock);
+  evaluated = 0;
+  Time before;
+  const auto expect = [&](const Load& load, int64_t ps, int evaluations) {
+    Pass pass;
+    pass.load = load;
+    ASSERT_TRUE(appliance->Submit(pass).ok());
+    EXPECT_EQ((*appliance->Next())->finished - before, Ps(ps));
+    before = clock.Now();
+    EXPECT_EQ(std::exchange(evaluated, 0), evaluations);
+  };
+  expect({.rows = 1}, 1, 1);
+  expect({.rows = 1}, 1, 0);
+  expect({.rows = 2}, 2, 1);
+  expect({.rows = 2, .logit_rows = 1}, 3, 1);
+  expect({.rows = 2, .sequences = 2}, 4, 1);
+  expect({.rows = 2, .context_sum = 3}, 5, 1);
+  expect({.rows = 2, .context_max = 4}, 6, 1);
+  expect({.rows = 2, .kv_tokens_read = 5}, 7, 1);
+  EXPECT_EQ(appliance->CostsOf({.rows = 9})[0].time, Ps(9));
+  expect({.rows = 2, .kv_tokens_read = 5}, 7, 2);
+  expect({.rows = 2, .kv_tokens_read = 5}, 7, 0);
+}
+
 TEST(SimulatedCards, TheNextFinishIsForetoldAndAnEntryBeforeItIsRight) {
   VirtualTimeline clock;
   auto appliance = OpenFake(FakePlacement({1, 1}), nullptr, PerRow, clock);
@@ -158,12 +192,12 @@ TEST(SimulatedCards, ATimingThatChangesItsMindOrTakesForeverIsRefused) {
   auto appliance = OpenFake(FakePlacement({2}), nullptr, changing, clock);
   ASSERT_TRUE(appliance->Submit(LoadPass(0, 1)).ok());
   sections = 3;
-  const Status changed = appliance->Submit(LoadPass(1, 1));
+  const Status changed = appliance->Submit(LoadPass(1, 2));
   ASSERT_FALSE(changed.ok());
   EXPECT_NE(changed.error().message.find("3 sections where it gave 2"), std::string::npos);
   sections = 2;
   time = 4'000'000'000'000'000'000;
-  const Status forever = appliance->Submit(LoadPass(2, 1));
+  const Status forever = appliance->Submit(LoadPass(2, 3));
   ASSERT_FALSE(forever.ok());
   EXPECT_NE(forever.error().message.find("pass 2 would keep a card busy"), std::string::npos);
   time = 5;

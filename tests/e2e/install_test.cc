@@ -139,6 +139,17 @@ TEST_F(Install, AskingForAnUnknownComponentSaysWhatThereIs) {
   EXPECT_NE(configured.out.find("no component 'fortran'"), std::string::npos) << configured.out;
 }
 
+// Who has built only the program installs without a word of libraries.
+TEST(InstallProgram, IsWhatIsInstalledUnlessTheLibraryIsNamed) {
+  const TemporaryFolder folder;
+  const Finished install =
+      Shell(std::string(LODESTONE_CMAKE) + " --install " LODESTONE_BINARY_DIR " --prefix " + folder.path());
+  ASSERT_TRUE(install.ok) << install.out;
+  EXPECT_TRUE(std::filesystem::exists(folder.path() + "/bin/lodestone"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/" LODESTONE_LIBDIR));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/include"));
+}
+
 TEST(Examples, AreSixtyLinesAtMost) {
   for (const char* name : {"generate.c", "generate.cc"}) {
     std::ifstream file(std::string(LODESTONE_SOURCE_DIR "/examples/") + name);

@@ -49,6 +49,21 @@ TEST(Simulate, RecordHoldsIdealPublishedAndAssumedFigures) {
   EXPECT_EQ(record.Find("stages")->as_array()->size(), 16u);
 }
 
+// Nothing is fitted on the rack, and whoever reads the figures beside its published one is told.
+TEST(Simulate, RackStandsBesideItsPublishedLatencyAsAPrediction) {
+  const std::vector<std::string> rack{
+      "simulate", "--model", "granite-3.3-8b",  "--appliance", "northpole-288", "--recipe", "w4a8c8",
+      "--users",  "28",      "--prompt-tokens", "1024",        "--tokens",      "1024"};
+  const Outcome outcome = RunProgram(rack);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("DeBole"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("No constant is fitted on this run"), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find("is no evidence"), std::string::npos) << outcome.out;
+  const Json record = RunJson(rack);
+  ASSERT_NE(record.Find("published_run"), nullptr);
+  EXPECT_EQ(*record.Find("published_run")->Find("name")->as_string(), "northpole-rack2025");
+}
+
 TEST(Simulate, IdealAloneUsesNoFittedConstant) {
   std::vector<std::string> words = Paper();
   words.push_back("--ideal");

@@ -41,6 +41,19 @@ TEST(Traffic, AFileOfArrivalsIsServedWhole) {
   EXPECT_NEAR(NumberOf(result, "request_goodput"), NumberOf(result, "request_throughput"), 1e-9);
 }
 
+// The longest prompt and the longest output together would be more positions than the model has; no request has both.
+TEST(Traffic, PagesAreForTheLongestRequestAndNotForTheLongestPartsOfTwo) {
+  const TemporaryFolder folder;
+  const std::string file = folder.Write("requests.csv",
+                                        "\xEF\xBB\xBF"
+                                        "arrival_s,prompt_tokens,output_tokens\n0,3000,1\n0,1,3000\n");
+  const Outcome outcome =
+      RunProgram(Traffic({"--arrivals", file, "--prefill-chunk", "64", "--trace", folder.path() + "/trace.json"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("at 3001 positions"), std::string::npos) << outcome.out;
+  EXPECT_TRUE(ReadFile(folder.path() + "/trace.json", 1 << 28).ok());
+}
+
 TEST(Traffic, MoreRequestsThanTheCardsServeWaitInTheQueue) {
   const auto at = [](const char* rate) {
     return RunJson(Traffic({"--rate", rate, "--requests", "60", "--prompt-tokens", "64", "--tokens", "64"}));

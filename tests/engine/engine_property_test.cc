@@ -110,25 +110,25 @@ TEST(EngineProperty, SimulationAloneEqualsSimulationWithTokens) {
     links.bytes_per_s = 1e12;
     links.latency = {seed % 50};
     links.host_turnaround = {seed % 70};
-    std::vector<Load> with, without;
-    const auto cost = [](std::vector<Load>& loads) {
-      return [&loads](const Stage& stage, const Load& load) {
-        if (stage.has_embedding) loads.push_back(load);
-        return StageCost{
-            .time = {100 + 3 * load.context_sum}, .input_bytes = 2 * load.rows, .output_bytes = load.logit_rows};
-      };
+    const auto cost = [](const Stage&, const Load& load) {
+      return StageCost{
+          .time = {100 + 3 * load.context_sum}, .input_bytes = 2 * load.rows, .output_bytes = load.logit_rows};
     };
     auto log = std::make_shared<FakeLog>();
-    EngineRun real(drawn.ranks, log, cost(with), drawn.options, nullptr, links);
-    EngineRun simulated(drawn.ranks, nullptr, cost(without), drawn.options, nullptr, links);
+    testing::LoadListener real_loads, simulated_loads;
+    EngineRun real(drawn.ranks, log, cost, drawn.options, nullptr, links);
+    EngineRun simulated(drawn.ranks, nullptr, cost, drawn.options, nullptr, links);
+    real.appliance->Observe(&real_loads);
+    simulated.appliance->Observe(&simulated_loads);
     const auto heard = Hear(real, drawn.requests), heard_simulated = Hear(simulated, drawn.requests);
     for (size_t user = 0; user < heard.size(); ++user) {
       EXPECT_EQ(heard[user].times, heard_simulated[user].times) << "seed " << seed;
     }
+    const std::vector<Load>&with = real_loads.loads, &without = simulated_loads.loads, &of_rows = log->loads;
     ASSERT_EQ(with.size(), without.size()) << "seed " << seed;
-    ASSERT_EQ(with.size(), log->loads.size());
+    ASSERT_EQ(with.size(), of_rows.size());
     for (size_t i = 0; i < with.size(); ++i) {
-      for (const Load* load : {&without[i], &log->loads[i]}) {  // the latter is LoadOf(rows)
+      for (const Load* load : {&without[i], &of_rows[i]}) {  // the latter is LoadOf(rows)
         EXPECT_EQ(with[i].rows, load->rows) << "seed " << seed << ", pass " << i;
         EXPECT_EQ(with[i].logit_rows, load->logit_rows);
         EXPECT_EQ(with[i].sequences, load->sequences);

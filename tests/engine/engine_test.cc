@@ -23,17 +23,23 @@ Numbers NumbersOf(const Load& load) {
   return {load.rows, load.logit_rows, load.sequences, load.context_sum, load.context_max, load.kv_tokens_read};
 }
 
-// A cost that keeps the loads of the first stage.
-testing::CostFunction Recording(std::vector<Numbers>& loads) {
-  return [&loads](const Stage& stage, const Load& load) {
-    if (stage.has_embedding) loads.push_back(NumbersOf(load));
-    return RowCost(stage, load);
-  };
-}
+// A run on simulated cards that keeps the loads of its passes.
+struct ListeningRun : EngineRun {
+  ListeningRun(const std::vector<int>& ranks, const EngineOptions& options)
+      : EngineRun(ranks, nullptr, RowCost, options) {
+    appliance->Observe(&listener);
+  }
+  ~ListeningRun() { appliance->Observe(nullptr); }
+  std::vector<Numbers> loads() const {
+    std::vector<Numbers> all;
+    for (const Load& load : listener.loads) all.push_back(NumbersOf(load));
+    return all;
+  }
+  testing::LoadListener listener;
+};
 
 TEST(Engine, PassesCarryDecodeRowsThenPromptChunksInOrderOfAdmission) {
-  std::vector<Numbers> loads;
-  EngineRun run({1, 1}, nullptr, Recording(loads), FakeOptions(2, 4));
+  ListeningRun run({1, 1}, FakeOptions(2, 4));
   for (int user = 0; user < 3; ++user) run.Add(FakeRequest(6, 3));
   EXPECT_TRUE(run.Finish().empty());
   // Users 0 and 2 are micro-batch 0, user 1 is micro-batch 1; they take turns.
@@ -48,7 +54,7 @@ TEST(Engine, PassesCarryDecodeRowsThenPromptChunksInOrderOfAdmission) {
       {1, 1, 1, 8, 8, 8},                      // user 1 at 7, the last
       {1, 1, 1, 8, 8, 8},                      // user 2 at 7, the last
   };
-  EXPECT_EQ(loads, expected);
+  EXPECT_EQ(run.loads(), expected);
   EXPECT_EQ(run.engine.stats().passes, 9);
 }
 
@@ -71,30 +77,28 @@ TEST(Engine, SimulatedTokensHaveTimesAndNoValues) {
 }
 
 TEST(Engine, UsersAreDealtEvenlyAndALaterOneJoinsTheSmallestMicroBatch) {
-  std::vector<Numbers> loads;
-  EngineRun run({1}, nullptr, Recording(loads), FakeOptions(3, 64));
+  ListeningRun run({1}, FakeOptions(3, 64));
   for (int user = 0; user < 7; ++user) run.Add(FakeRequest(1, 4));
   ASSERT_TRUE(*run.engine.Step());
-  EXPECT_EQ(loads[0][0], 3);
-  EXPECT_EQ(loads[1][0], 2);
+  EXPECT_EQ(run.listener.loads[0].rows, 3);
+  EXPECT_EQ(run.listener.loads[1].rows, 2);
   // Two passes are inside a one-step chain; the third micro-batch is in line.
   ASSERT_TRUE(*run.engine.Step());
-  EXPECT_EQ(loads[2][0], 2);
+  EXPECT_EQ(run.listener.loads[2].rows, 2);
   run.Add(FakeRequest(1, 4));
-  loads.clear();
+  run.listener.loads.clear();
   EXPECT_TRUE(run.Finish().empty());
   // Of two micro-batches with two users, the first got the new one, who makes his fourth token alone.
   std::vector<int64_t> rows;
-  for (const Numbers& numbers : loads) rows.push_back(numbers[0]);
+  for (const Load& load : run.listener.loads) rows.push_back(load.rows);
   EXPECT_EQ(rows, (std::vector<int64_t>{3, 3, 2, 3, 3, 2, 3, 3, 2, 1}));
 }
 
 TEST(Engine, FewerUsersThanMicroBatchesMakeAMicroBatchEach) {
-  std::vector<Numbers> loads;
-  EngineRun run({1, 1, 1}, nullptr, Recording(loads), FakeOptions(5, 64));
+  ListeningRun run({1, 1, 1}, FakeOptions(5, 64));
   for (int user = 0; user < 3; ++user) run.Add(FakeRequest(2, 1));
   EXPECT_TRUE(run.Finish().empty());
-  EXPECT_EQ(loads, (std::vector<Numbers>(3, {2, 1, 1, 3, 2, 2})));
+  EXPECT_EQ(run.loads(), (std::vector<Numbers>(3, {2, 1, 1, 3, 2, 2})));
 }
 
 // Micro-batches beyond the chain's credit wait in line and take their turns.

@@ -148,6 +148,14 @@ TEST(HardwareCatalog, ACardIsNoAppliance) {
       << spec.error().message;
 }
 
+TEST(HardwareCatalog, AssumptionsAreNoAppliance) {
+  const Result<ApplianceSpec> spec = LoadAppliance("northpole-assumptions");
+  ASSERT_FALSE(spec.ok());
+  EXPECT_NE(spec.error().message.find("'northpole-assumptions' is a file of assumptions, not an appliance"),
+            std::string::npos)
+      << spec.error().message;
+}
+
 TEST(HardwareCatalog, MissingFilesSaySo) {
   for (const char* path : {"./nothing/here", "nothing.toml"}) {
     const Result<ApplianceSpec> spec = LoadAppliance(path);

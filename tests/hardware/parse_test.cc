@@ -158,6 +158,32 @@ TEST(ParseAppliance, AnArrayIsARectangle) {
   EXPECT_EQ(spec->card.chip.matrix_columns.value, 32);  // from the assumptions
 }
 
+TEST(ParseAppliance, EveryColumnTakesAMultiplyAndAnAdd) {
+  std::vector<std::string> lines = kLines;
+  lines[10] = "";
+  lines.push_back("[card.chip]\nassumptions = \"northpole-assumptions\"");        // 17, 18
+  lines.push_back("matrix_columns = {value = 33, source = \"paper\"}");           // 19
+  lines.push_back("cores = {value = 96, source = \"paper\"}");                    // 20
+  lines.push_back("array_rows = {value = 8, source = \"paper\"}");                // 21
+  lines.push_back("int8_ops_per_core_cycle = {value = 64, source = \"paper\"}");  // 22
+  for (const char* key :
+       {"core_memory_bytes", "framebuffer_bytes", "int4_ops_per_core_cycle", "int2_ops_per_core_cycle",
+        "memory_bytes_per_core_cycle", "activation_lanes_per_core", "transistors"}) {
+    lines.push_back(std::string(key) + " = {value = 128, source = \"paper\"}");
+  }
+  const Result<ApplianceSpec> refused = Parse(Join(lines));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("own.toml:19"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("found 33, expected at most half of the 64 operations"), std::string::npos)
+      << refused.error().message;
+  lines[17] = "matrix_columns = {value = 32, source = \"paper\"}";
+  EXPECT_TRUE(Parse(Join(lines)).ok());
+}
+
+TEST(ParseAppliance, ASwitchLiesWithinAServer) {
+  ExpectRefused(6, "cards_per_switch = 9", 6, {"cards_per_switch", "found 9", "the 8 cards of a server"});
+}
+
 TEST(ParseAppliance, AssumptionsGiveWhatIsMissing) {
   std::vector<std::string> lines = kLines;
   lines[4] = "assumptions = \"northpole-assumptions\"";
@@ -213,6 +239,9 @@ TEST(SetFigure, RefusesNamesAndValues) {
   expect_refused("card.chip.hop_cycles", 1.5, "whole");
   expect_refused("card.chip.array_rows", 10, "divisor of the 256 cores");
   expect_refused("card.chip.cores", 250, "rectangle");
+  expect_refused("card.chip.matrix_columns", 1025, "card.chip.matrix_columns: found 1025, expected at most half");
+  expect_refused("card.chip.int8_ops_per_core_cycle", 62, "found 32, expected at most half of the 62");
+  EXPECT_TRUE(SetFigure(*spec, "card.chip.matrix_columns", 1024).ok());
   EXPECT_EQ(spec->card.chip.cores.value, 256);
   EXPECT_TRUE(SetFigure(*spec, "card.chip.array_rows", 8).ok());
 }
@@ -236,8 +265,8 @@ TEST(ParseApplianceProperty, EveryChipFigureIsReadAndBounded) {
       if (field.key == changed && value.empty()) continue;
       // One row of cores: whatever their number, they are a rectangle.
       const std::string number = field.key == changed ? value
-                                 : field.key == "array_rows"
-                                     ? "1"
+                                 : field.key == "array_rows" || field.key == "matrix_columns"
+                                     ? "1"  // and one column of the matrix unit takes any rate
                                      : std::to_string((reference->card.chip.*field.member).value);
       lines.push_back(std::string(field.key) + " = {value = " + number + ", source = \"measured\"}");
     }

@@ -21,6 +21,11 @@ TEST(Arrivals, OfCsvInAnyOrderOfColumns) {
   EXPECT_EQ((*arrivals)[1].at, Time::Seconds(10));
 }
 
+TEST(Arrivals, ByteOrderMarkOfSpreadsheetsIsNoColumn) {
+  const auto arrivals = ParseArrivals("\xEF\xBB\xBF" + std::string(kHeader) + "0,1,1\n", "t.csv");
+  EXPECT_TRUE(arrivals.ok()) << arrivals.error().message;
+}
+
 TEST(Arrivals, OfJsonLines) {
   const auto arrivals = ParseArrivals(
       "\n{\"arrival_s\": 0, \"prompt_tokens\": 5, \"output_tokens\": 6}\n"

@@ -75,6 +75,35 @@ TEST(SimulationPage, ShowsTableOneAndTheFiguresOfAPublishedRun) {
   EXPECT_EQ(CountOf(html, "1 to 28 users"), 1u);
 }
 
+TEST(SimulationPage, ShowsAPublishedRunWithoutPointsAndWhatItIsWorth) {
+  const auto runs = CatalogPublishedRuns();
+  ASSERT_TRUE(runs.ok());
+  const auto rack =
+      std::find_if(runs->begin(), runs->end(), [](const PublishedRun& run) { return run.points.empty(); });
+  ASSERT_NE(rack, runs->end());
+  PageData data{.options = SmallSimulation()};
+  data.published = *rack;
+  HtmlPage page("t", "l");
+  AddPublished(page, data);
+  const std::string html = std::move(page).Finish();
+  EXPECT_EQ(MarkupFault(html), "");
+  EXPECT_EQ(CountOf(html, "No constant is fitted on this run"), 1u);
+  EXPECT_EQ(CountOf(html, "is no evidence"), 0u);
+  EXPECT_EQ(CountOf(html, "Table I"), 0u);
+}
+
+// The published machine sends from card to card.
+TEST(SimulationPage, PublishedRunsStandBesideDirectTransfersOnly) {
+  SimulationOptions options = SmallSimulation();
+  options.config = *LoadModelConfig("granite-3b-14l");
+  options.users = 28;
+  options.micro_batches = 14;
+  options.prompt_tokens = options.output_tokens = 1024;
+  EXPECT_TRUE((*PublishedBeside(options)).has_value());
+  options.transfers = Transfers::kHost;
+  EXPECT_FALSE((*PublishedBeside(options)).has_value());
+}
+
 TEST(SimulationPage, SaysWhenTheHostSetsThePace) {
   SimulationOptions options = SmallSimulation();
   options.users = options.micro_batches = 14;

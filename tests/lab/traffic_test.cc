@@ -174,6 +174,25 @@ TEST(TrafficProperty, FiguresAreWithinTheirBounds) {
   }
 }
 
+// No request has the longest prompt and the longest output: pages are for the longest context that one has.
+TEST(Traffic, TheMachineIsForTheLongestContext) {
+  TrafficOptions options = SmallTraffic();
+  options.seats = 12;
+  const std::vector<Arrival> arrivals{{Time{}, 1500, 2}, {Time{}, 3, 1600}};
+  const Result<SimulationOptions> machine = MachineFor(options, arrivals);
+  ASSERT_TRUE(machine.ok()) << machine.error().message;
+  EXPECT_EQ(machine->prompt_tokens, 1500);
+  EXPECT_EQ(machine->prompt_tokens + machine->output_tokens, 1603);
+  ASSERT_TRUE(machine->placement.has_value());
+  EXPECT_EQ(machine->placement->demand.context, 1603);
+  // Whoever takes that machine for the run's gets the same run.
+  const Result<TrafficResult> prepared =
+      RunTraffic({.machine = *machine, .seats = options.seats, .goals = {}}, arrivals);
+  const Result<TrafficResult> plain = RunTraffic(options, arrivals);
+  ASSERT_TRUE(prepared.ok() && plain.ok());
+  EXPECT_EQ(ToJson(*prepared).Dump(), ToJson(*plain).Dump());
+}
+
 TEST(Traffic, RefusesBadTraces) {
   const TrafficOptions options = SmallTraffic();
   EXPECT_FALSE(RunTraffic(options, {}).ok());

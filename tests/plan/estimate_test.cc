@@ -79,6 +79,16 @@ TEST(Estimate, RanksGatherAfterEachSectionButTheLast) {
   EXPECT_EQ(EstimatePipeline(steps, Cards(8), Users(9, 1)).slowest.ps, 6'400'000);
 }
 
+TEST(Estimate, AbsurdTimesSaturate) {
+  const StepCost layer = Cost(4'000'000'000'000'000, 1'000, 1'000);  // 46 days
+  const std::vector<EstimatedStep> steps(8, {&layer, 1});
+  const PipelineEstimate estimate = EstimatePipeline(steps, Cards(8), Users(1'000'000, 1));
+  EXPECT_GE(estimate.period, estimate.round_trip);
+  EXPECT_GE(estimate.round_trip, estimate.slowest);
+  EXPECT_EQ(estimate.slowest, Time::Seconds(1e6));
+  EXPECT_GT(estimate.tokens_per_s, 0);
+}
+
 TEST(Estimate, ServersAreApart) {
   const StepCost layer = Cost(1'000, 100, 100), output = Cost(1'000, 100, 100);
   const auto round_trip = [&](int layers) {

@@ -3,6 +3,7 @@
 #include <random>
 #include <set>
 
+#include "plan/estimate.h"
 #include "plan/placement.h"
 #include "program/work.h"
 
@@ -84,7 +85,7 @@ TEST_F(PlacementProperty, StagesCoverTheModelOnceAndInOrderAndFit) {
     }
     ++placed;
     ASSERT_LE(placement->cards_used, c.appliance.cards);
-    ASSERT_EQ(placement->instances, c.appliance.cards / placement->cards_used);
+    ASSERT_EQ(placement->instances, InstancesOf(placement->cards_used, c.appliance));
     std::vector<std::string> found;
     int64_t codes = 0;
     for (size_t i = 0; i < placement->stages.size(); ++i) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/units.h"
 
 namespace lodestone {
@@ -183,7 +185,40 @@ TEST(Placement, LargeDemandsDoNotOverflow) {
   }
   const auto placement = Place(*config, *recipe, *NorthPole(1'000'000), {1, 64, 1});
   ASSERT_TRUE(placement.ok()) << placement.error().message;
-  EXPECT_EQ(placement->instances, 1'000'000 / placement->cards_used);
+  const int servers = (placement->cards_used + 15) / 16;  // each instance has its own
+  EXPECT_EQ(placement->instances, 1'000'000 / 16 / servers);
+}
+
+// Thirteen cards of a server of sixteen: one a server, though 288 / 13 is 22.
+TEST(Placement, InstancesAreThoseOfASearch) {
+  const auto placement = PlaceNamed("gpt2", "w8a8", "northpole-288", {1, 1024, 1});
+  ASSERT_TRUE(placement.ok()) << placement.error().message;
+  EXPECT_EQ(placement->cards_used, 13);
+  EXPECT_EQ(placement->instances, 18);
+}
+
+// Layers that would share a card, and an output layer that takes both cards: what overflows is the two together.
+TEST(Placement, AnOutputLayerOnAllCardsLeavesNoneForLayers) {
+  ModelConfig config = *LoadModelConfig("gpt2");
+  config.vocab = 400'000;
+  const auto placement = Place(config, *ParseRecipe("w8a8"), *NorthPole(2), {1, 64, 1});
+  ASSERT_FALSE(placement.ok());
+  ExpectContains(placement.error().message,
+                 {"card 0 (layers 0–11 + output)", "MiB too much", "14 cards, and there are 2"});
+  EXPECT_EQ(placement.error().message.find(" -"), std::string::npos) << placement.error().message;
+}
+
+TEST(Placement, OneIsSingular) {
+  const auto placement = PlaceNamed("granite-3b-14l", "w4a4:static", "northpole-16", {1'000'000, 1, 1});
+  ASSERT_FALSE(placement.ok());
+  ExpectContains(placement.error().message, {"for 1,000,000 users of 1 position does not fit", "users at 1 position"});
+}
+
+TEST(DemandOf, ExtremesStayInRange) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  EXPECT_EQ(LargestGroup(kMost, 2), 1 << 30);
+  EXPECT_EQ(LargestGroup(5, 0), 5);
+  EXPECT_EQ(DemandOf(kMost, 1, 64, 64, kMost).rows_per_pass, kMost);
 }
 
 TEST(PlaceOnHost, HoldsTheWholeModelOnOneCard) {

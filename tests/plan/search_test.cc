@@ -185,6 +185,8 @@ TEST(PlaceArrangement, RefusesWhatDoesNotDescribeTheModel) {
   contains(
       message({.body_steps = 4, .layer_ranks = 2, .part_ranks = {}, .output_shares_cards = true}, ErrorCode::kInvalid),
       "output layer of 1 ranks shares the cards of 2");
+  contains(message({.body_steps = 12, .layer_ranks = 0, .part_ranks = {}}, ErrorCode::kInvalid), "0 ranks");
+  contains(message({.part_ranks = {1, -1}}, ErrorCode::kInvalid), "-1 ranks");
   contains(message({.body_steps = 2, .layer_ranks = 5, .part_ranks = {}}, ErrorCode::kUnsupported),
            "divide by 5 ranks");
   contains(message({.body_steps = 12, .layer_ranks = 2, .part_ranks = {}}, ErrorCode::kInfeasible), "25 cards");

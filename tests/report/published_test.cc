@@ -53,9 +53,23 @@ TEST(Published, StandsBesideItsOwnWorkloadOnly) {
   EXPECT_FALSE((*PublishedRunOf(other, "northpole-16")).has_value());
 }
 
+// Every file says what agreement with it is worth; nothing is fitted on the rack.
+TEST(Published, SaysWhatAgreementIsWorth) {
+  const auto runs = CatalogPublishedRuns();
+  ASSERT_TRUE(runs.ok()) << runs.error().message;
+  ASSERT_EQ(runs->size(), 2u);
+  for (const PublishedRun& run : *runs) {
+    const bool fitted = run.evidence.find("is no evidence") != std::string::npos;
+    const bool predicted = run.evidence.find("No constant is fitted on this run") != std::string::npos;
+    EXPECT_EQ(fitted, run.appliance == "northpole-16") << run.evidence;
+    EXPECT_EQ(predicted, run.appliance == "northpole-288") << run.evidence;
+  }
+}
+
 TEST(Published, RefusesUnknownKeysAndKindsWithTheirLine) {
   const std::string head =
-      "name = 'x'\ntitle = 'x'\nsource = 'x'\n[workload]\nmodel = 'm'\nrecipe = 'r'\nappliance = 'a'\nusers = 1\n"
+      "name = 'x'\ntitle = 'x'\nsource = 'x'\nevidence = 'x'\n[workload]\nmodel = 'm'\nrecipe = 'r'\nappliance = "
+      "'a'\nusers = 1\n"
       "micro_batches = 1\nprompt_tokens = 1\noutput_tokens = 1\n[[figures]]\nname = 'f'\nvalue = 1\nunit = 's'\n";
   const auto parse = [&](const std::string& text) {
     const auto toml = ParseToml(text, "p.toml");
@@ -65,7 +79,7 @@ TEST(Published, RefusesUnknownKeysAndKindsWithTheirLine) {
   EXPECT_TRUE(parse(head + "kind = 'quoted'\n").ok());
   const auto kind = parse(head + "kind = 'guessed'\n");
   ASSERT_FALSE(kind.ok());
-  EXPECT_NE(kind.error().message.find("p.toml:16"), std::string::npos) << kind.error().message;
+  EXPECT_NE(kind.error().message.find("p.toml:17"), std::string::npos) << kind.error().message;
   const auto key = parse(head + "kind = 'quoted'\ncolour = 'red'\n");
   ASSERT_FALSE(key.ok());
   EXPECT_NE(key.error().message.find("colour"), std::string::npos) << key.error().message;

@@ -102,6 +102,7 @@ TEST(RenderTable, TextIsLeftAndNumbersAreRight) {
             "  µ            5  x\n"
             "  longer  −1,000\n");
   EXPECT_EQ(RenderTable({{"a", "b"}, {"c"}}, "> "), "> a  b\n> c\n");
+  EXPECT_EQ(RenderTable({{"ms"}, {"–"}, {"–"}, {"2.80"}}), "    ms\n     –\n     –\n  2.80\n") << "– is no text";
   EXPECT_EQ(RenderTable({}), "");
 }
 

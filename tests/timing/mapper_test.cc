@@ -28,10 +28,10 @@ const MappedLinear& LinearOf(const MappedStage& stage, size_t index) {
 TEST(CoreLedger, TheLargestGoesToTheEmptiest) {
   const CoreArray array = testing::SmallArray();
   CoreLedger ledger(array, 10);
-  ledger.AddWeights(3, 1, [](int64_t group, int64_t) { return 3 - group; });  // 3, 2, 1 on cores 0, 1, 2
-  ledger.AddWeights(4, 1, [](int64_t group, int64_t) { return 4 - group; });  // 4 on core 3, 3 on 2, 2 on 1, 1 on 0
+  ledger.AddWeights(1, std::vector<int64_t>{3, 2, 1});     // on cores 0, 1, 2
+  ledger.AddWeights(1, std::vector<int64_t>{4, 3, 2, 1});  // on cores 3, 2, 1, 0
   for (const CoreBytes& core : ledger.cores()) EXPECT_EQ(core.weights, 4);
-  ledger.AddKv(2, 2, [](int64_t group, int64_t place) { return group == 0 && place == 1 ? 7 : 5; });
+  ledger.AddKv(2, std::vector<int64_t>{5, 7, 5, 5});
   EXPECT_EQ(ledger.fullest().total(), 4 + 7 + 10);
   EXPECT_EQ(ledger.fullest().kv, 7);
   EXPECT_EQ(ledger.fullest().buffers, 10);
@@ -114,7 +114,7 @@ TEST(Mapper, SaysWhatDoesNotFitAndWhatWould) {
   const Result<MappedStage> weights =
       MapStage(HandStage({HandLinear(kInt8Static, 640, 64)}), CoreArray::Of(chip, Fidelity::kCalibrated), demand);
   ASSERT_FALSE(weights.ok());
-  for (const char* part : {"linear gate", "KV 0 B", "fewer layers a card"}) {
+  for (const char* part : {"linear gate. Its weights", "KV 0 B", "fewer layers a card"}) {
     EXPECT_NE(weights.error().message.find(part), std::string::npos) << part << ": " << weights.error().message;
   }
 }

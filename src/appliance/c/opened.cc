@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "appliance/c/sized_struct.h"
+#include "appliance/pass_check.h"
 
 namespace lodestone {
 namespace {
@@ -64,6 +65,14 @@ Result<Demand> DemandOf(const lodestone_demand& given) {
                 .context = given.context,
                 .rows_per_pass = given.rows_per_pass,
                 .decode_rows = given.decode_rows > 0 ? given.decode_rows : most};
+}
+
+// None, or more than the largest pass: before anything is read from them.
+Status CheckRowCount(const lodestone_pass& given, int rows_per_pass) {
+  if (given.row_count == 0) return Invalid(fmt::format("pass {} has no rows", given.id));
+  if (given.row_count <= static_cast<size_t>(rows_per_pass)) return {};
+  return Invalid(fmt::format("pass {} has {} rows, but the appliance was configured for passes of at most {}", given.id,
+                             given.row_count, rows_per_pass));
 }
 
 Result<std::vector<Row>> RowsOf(const lodestone_pass& given) {
@@ -122,10 +131,8 @@ Answer OpenedAppliance::Configure(std::shared_ptr<OpenedModel> model, const lode
   LODESTONE_ASSIGN_OR_RETURN(Machine machine, OpenMachine(spec_, std::move(placement), options_));
   const Status loaded = machine.appliance->Configure(model->model.weights.get(), static_cast<int>(pages));
   if (!loaded.ok()) return Explain(loaded.error(), recipe);
-  limits_ = {.rows = demand.rows_per_pass,
-             .vocab = config.vocab,
-             .positions = config.max_positions,
-             .pages = static_cast<int>(pages)};
+  rows_per_pass_ = demand.rows_per_pass;
+  pages_ = static_cast<int>(pages);
   pages_per_user_ = static_cast<int>(pages_per_user);
   model_ = std::move(model);
   machine_.emplace(std::move(machine));
@@ -133,14 +140,14 @@ Answer OpenedAppliance::Configure(std::shared_ptr<OpenedModel> model, const lode
 }
 
 Answer OpenedAppliance::Submit(const lodestone_pass& given) {
-  LODESTONE_RETURN_IF_ERROR(CheckRowCount(given.id, given.row_count, limits_));
+  LODESTONE_RETURN_IF_ERROR(CheckRowCount(given, rows_per_pass_));
   LODESTONE_RETURN_IF_ERROR(CheckArgument(given.rows, "rows"));
   LODESTONE_ASSIGN_OR_RETURN(const std::vector<Row> rows, RowsOf(given));
   Pass pass{.id = given.id, .load = LoadOf(rows), .rows = rows, .page_table = {}};
   if (options_.compute) {
-    LODESTONE_RETURN_IF_ERROR(CheckAndSubmit(pass, given));
+    LODESTONE_RETURN_IF_ERROR(SubmitWithPages(pass, given));
   } else {
-    LODESTONE_RETURN_IF_ERROR(CheckRows(pass, limits_));
+    LODESTONE_RETURN_IF_ERROR(CheckPositions(pass, model_->model.config.max_positions));
     pass.rows = {};
     LODESTONE_RETURN_IF_ERROR(machine_->appliance->Submit(pass));
   }
@@ -148,7 +155,7 @@ Answer OpenedAppliance::Submit(const lodestone_pass& given) {
   return {};
 }
 
-Status OpenedAppliance::CheckAndSubmit(Pass& pass, const lodestone_pass& given) {
+Status OpenedAppliance::SubmitWithPages(Pass& pass, const lodestone_pass& given) {
   // Every sequence of the table has a row; so neither a wild shape is read nor does the product overflow.
   if (given.sequences > given.row_count || given.pages_per_sequence > INT_MAX) {
     return Invalid(fmt::format("pass {} has a page table of {} sequences × {} pages for {} rows", given.id,
@@ -156,7 +163,7 @@ Status OpenedAppliance::CheckAndSubmit(Pass& pass, const lodestone_pass& given) 
   }
   LODESTONE_RETURN_IF_ERROR(CheckArgument(given.page_table, "page_table"));
   LODESTONE_RETURN_IF_ERROR(
-      CheckArray(given.page_copies, given.page_copy_count, static_cast<size_t>(limits_.pages), "page_copies"));
+      CheckArray(given.page_copies, given.page_copy_count, static_cast<size_t>(pages_), "page_copies"));
   pass.page_table = std::span(given.page_table, given.sequences * given.pages_per_sequence);
   pass.pages_per_sequence = static_cast<int>(given.pages_per_sequence);
   std::vector<PageCopy> copies;
@@ -165,7 +172,6 @@ Status OpenedAppliance::CheckAndSubmit(Pass& pass, const lodestone_pass& given) 
     copies.push_back({given.page_copies[i].from, given.page_copies[i].to});
   }
   pass.page_copies = copies;
-  LODESTONE_RETURN_IF_ERROR(CheckPass(pass, limits_));
   return machine_->appliance->Submit(pass);
 }
 
@@ -205,13 +211,13 @@ lodestone_appliance_info OpenedAppliance::Describe() const {
   info.stages = static_cast<int32_t>(placement.stages.size());
   info.max_in_flight = cards().max_in_flight();
   info.in_flight = static_cast<int32_t>(inside_.size());
-  info.pages = limits_.pages;
+  info.pages = pages_;
   info.pages_per_user = pages_per_user_;
   info.page_positions = static_cast<int32_t>(kPagePositions);
   info.max_users = placement.max_users;
-  info.rows_per_pass = limits_.rows;
-  info.vocab = limits_.vocab;
-  info.max_positions = limits_.positions;
+  info.rows_per_pass = rows_per_pass_;
+  info.vocab = model_->model.config.vocab;
+  info.max_positions = model_->model.config.max_positions;
   info.now_ps = cards().now().ps;
   return info;
 }

@@ -9,7 +9,6 @@
 #include <optional>
 
 #include "appliance/c/answer.h"
-#include "appliance/c/pass_check.h"
 #include "appliance/lodestone.h"
 #include "appliance/machine.h"
 #include "base/status.h"
@@ -48,7 +47,7 @@ class OpenedAppliance {
   lodestone_appliance_info Describe() const;
 
  private:
-  Status CheckAndSubmit(Pass& pass, const lodestone_pass& given);
+  Status SubmitWithPages(Pass& pass, const lodestone_pass& given);
 
   std::mutex mutex_;
   bool closed_ = false;
@@ -57,8 +56,7 @@ class OpenedAppliance {
 
   std::shared_ptr<OpenedModel> model_;  // outlives the cards, which may read its mapped weights
   std::optional<Machine> machine_;      // once configured
-  PassLimits limits_;
-  int pages_per_user_ = 0;
+  int rows_per_pass_ = 0, pages_ = 0, pages_per_user_ = 0;
   std::deque<uint64_t> inside_;  // ids of passes, oldest first
   Tensor logits_;                // of the pass that came out last
 };

@@ -1,15 +1,25 @@
-#include "appliance/c/pass_check.h"
+#include "appliance/pass_check.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
-
-#include "plan/placement.h"
 
 namespace lodestone {
 namespace {
+
+Error AtRow(const Pass& pass, size_t row, const std::string& what) {
+  return Invalid(fmt::format("pass {}, row {}: {}", pass.id, row, what));
+}
+
+Status CheckRowCount(const Pass& pass) {
+  if (pass.rows.empty()) return Invalid(fmt::format("pass {} has no rows, but the cards compute", pass.id));
+  if (pass.rows.size() == static_cast<size_t>(pass.load.rows)) return {};
+  return Invalid(fmt::format("pass {} has {} rows, its load says {}", pass.id, pass.rows.size(), pass.load.rows));
+}
 
 Status CheckPageTable(const Pass& pass, int pages) {
   const int64_t entries = int64_t{pass.load.sequences} * pass.pages_per_sequence;
@@ -49,26 +59,30 @@ Status CheckWrites(const Pass& pass) {
 
 }  // namespace
 
-Status CheckRowCount(uint64_t pass_id, size_t rows, const PassLimits& limits) {
-  if (rows == 0) return Invalid(fmt::format("pass {} has no rows", pass_id));
-  if (rows <= static_cast<size_t>(limits.rows)) return {};
-  return Invalid(fmt::format("pass {} has {} rows, but the appliance was configured for passes of at most {}", pass_id,
-                             rows, limits.rows));
+PassLimits LimitsOf(const Placement& placement, int pages) {
+  PassLimits limits{.pages = pages};
+  for (const Segment& segment : placement.stages.front().stage.program.segments) {
+    for (const Op& op : segment.ops) {
+      const auto* embed = std::get_if<Embed>(&op);
+      if (embed == nullptr) continue;
+      limits.vocab = embed->vocab;
+      if (embed->max_positions > 0) limits.positions = embed->max_positions;
+    }
+  }
+  return limits;
 }
 
-Status CheckRows(const Pass& pass, const PassLimits& limits) {
+Status CheckPositions(const Pass& pass, int64_t positions) {
   std::unordered_map<uint32_t, int32_t> latest;
   for (size_t i = 0; i < pass.rows.size(); ++i) {
     const Row& row = pass.rows[i];
-    const auto error = [&](const std::string& what) {
-      return Invalid(fmt::format("pass {}, row {}: {}", pass.id, i, what));
-    };
-    if (row.position < 0 || row.position >= limits.positions) {
-      return error(fmt::format("position {}, expected 0 to {}", row.position, limits.positions - 1));
+    if (row.position < 0 || row.position >= positions) {
+      return AtRow(pass, i, fmt::format("position {}, expected 0 to {}", row.position, positions - 1));
     }
     const auto [before, first] = latest.try_emplace(row.sequence, row.position);
     if (!first && before->second >= row.position) {
-      return error(fmt::format("position {} of sequence {} comes after position {}", row.position, row.sequence,
+      return AtRow(pass, i,
+                   fmt::format("position {} of sequence {} comes after position {}", row.position, row.sequence,
                                before->second));
     }
     before->second = row.position;
@@ -77,22 +91,21 @@ Status CheckRows(const Pass& pass, const PassLimits& limits) {
 }
 
 Status CheckPass(const Pass& pass, const PassLimits& limits) {
-  LODESTONE_RETURN_IF_ERROR(CheckRows(pass, limits));
+  LODESTONE_RETURN_IF_ERROR(CheckRowCount(pass));
+  LODESTONE_RETURN_IF_ERROR(CheckPositions(pass, limits.positions));
   LODESTONE_RETURN_IF_ERROR(CheckPageTable(pass, limits.pages));
   for (size_t i = 0; i < pass.rows.size(); ++i) {
     const Row& row = pass.rows[i];
-    const auto error = [&](const std::string& what) {
-      return Invalid(fmt::format("pass {}, row {}: {}", pass.id, i, what));
-    };
     if (row.sequence >= static_cast<uint32_t>(pass.load.sequences)) {
-      return error(fmt::format("sequence {} of a page table of {}", row.sequence, pass.load.sequences));
+      return AtRow(pass, i, fmt::format("sequence {} of a page table of {}", row.sequence, pass.load.sequences));
     }
     if (row.position / kPagePositions >= pass.pages_per_sequence) {
-      return error(
+      return AtRow(
+          pass, i,
           fmt::format("position {} lies beyond the {} pages of its sequence", row.position, pass.pages_per_sequence));
     }
     if (row.token < 0 || row.token >= limits.vocab) {
-      return error(fmt::format("token {}, expected 0 to {}", row.token, limits.vocab - 1));
+      return AtRow(pass, i, fmt::format("token {}, expected 0 to {}", row.token, limits.vocab - 1));
     }
   }
   return CheckWrites(pass);
