@@ -88,9 +88,8 @@ Status ShowSimulation() {
   Print(RenderSimulation(simulation));
   Print(
       Wrap(
-          "  Calibrated: two constants are fitted on this run, so its errors say nothing; low and high: every constant "
-          "without a source at its worse and at its better end; ideal: the chip's rates alone. 'lodestone simulate' "
-          "lists the constants.",
+          "  Low and high: every constant without a source at its worse and at its better end. Ideal: the chip's rates "
+          "alone. 'lodestone simulate' lists the constants.",
           kWidth, 4) +
       "\n");
   return ShowPrediction();

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +18,9 @@ constexpr const char* kText =
 class SweepCommandTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) / "lodestone_sweep_test";
+    // Tests run side by side.
+    folder_ = std::filesystem::path(::testing::TempDir()) /
+              fmt::format("lodestone_sweep_{}", ::testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(folder_);
     ASSERT_TRUE(WriteFileAtomically(folder_ / "small.toml", kText).ok());
   }
