@@ -13,13 +13,6 @@ namespace lodestone {
 namespace {
 
 Energy TimesEnergy(Energy energy, int64_t count) { return {Times(energy.pj, count)}; }
-Energy PlusEnergy(Energy a, Energy b) { return {Plus(a.pj, b.pj)}; }
-EnergyParts PlusEnergy(const EnergyParts& a, const EnergyParts& b) {
-  return {.matrix = PlusEnergy(a.matrix, b.matrix),
-          .memory = PlusEnergy(a.memory, b.memory),
-          .vector = PlusEnergy(a.vector, b.vector),
-          .network = PlusEnergy(a.network, b.network)};
-}
 EnergyParts TimesEnergy(const EnergyParts& parts, int64_t count) {
   return {.matrix = TimesEnergy(parts.matrix, count),
           .memory = TimesEnergy(parts.memory, count),
@@ -39,7 +32,7 @@ struct Totals {
     bound_by[longest] = Plus(bound_by[longest], Times(total - start, repeat));
     int64_t& starts = bound_by[static_cast<size_t>(Resource::kStart)];
     starts = Plus(starts, Times(start, repeat));
-    energy = PlusEnergy(energy, TimesEnergy(once, repeat));
+    energy += TimesEnergy(once, repeat);
   }
 };
 

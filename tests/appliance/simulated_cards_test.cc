@@ -206,6 +206,20 @@ TEST(SimulatedCards, ATimingThatChangesItsMindOrTakesForeverIsRefused) {
   EXPECT_EQ((*appliance->Next())->id, 0u);
 }
 
+// Everything that the passes inside a chain do, one after another, must stay in the range of Time.
+TEST(SimulatedCards, LinksThatTakeForeverAreInfeasible) {
+  Placement placement = FakePlacement(std::vector<int>(100, 1));
+  placement.demand.rows_per_pass = 1 << 20;
+  Links links;
+  links.bytes_per_s = 1e9;
+  ASSERT_TRUE(Configured(placement, links).ok());
+  links.bytes_per_s = 1e3;  // 4 MiB a hop: 4,194 s, a hundred times
+  const Status status = Configured(placement, links);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kInfeasible);
+  EXPECT_NE(status.error().message.find("make links faster or passes smaller"), std::string::npos);
+}
+
 TEST(SimulatedCards, SimulatedTimePassesForAPassThatFails) {
   VirtualTimeline clock;
   auto log = std::make_shared<FakeLog>();
