@@ -80,7 +80,7 @@ TEST(Estimate, RanksGatherAfterEachSectionButTheLast) {
 }
 
 TEST(Estimate, AbsurdTimesSaturate) {
-  const StepCost layer = Cost(4'000'000'000'000'000, 1'000, 1'000);  // 46 days
+  const StepCost layer = Cost(2'000'000'000'000'000, 1'000, 1'000);  // 23 days
   const std::vector<EstimatedStep> steps(8, {&layer, 1});
   const PipelineEstimate estimate = EstimatePipeline(steps, Cards(8), Users(1'000'000, 1));
   EXPECT_GE(estimate.period, estimate.round_trip);
