@@ -153,7 +153,7 @@ std::span<const float> Sampler::Adjust(std::span<const float> logits, const Samp
     float& logit = adjusted_[static_cast<size_t>(id)];
     logit = static_cast<float>(std::min(to(double{std::min(logit, kLargest)}), double{kLargest}));
   };
-  for (const auto& [id, bias] : sampling.logit_bias) change(id, [&](double logit) { return logit + bias; });
+  for (const auto& [id, bias] : sampling.logit_bias) change(id, [by = bias](double logit) { return logit + by; });
   // Each distinct token once: its count is taken when it is met first.
   counts_.resize(logits.size());
   const auto each = [&](std::span<const int32_t> tokens, auto act) {
