@@ -17,7 +17,7 @@ add_library(lodestone_flags INTERFACE)
 target_compile_options(lodestone_flags INTERFACE ${LODESTONE_WARNINGS} -ffp-contract=off)
 if(LODESTONE_SANITIZE)
   target_compile_options(lodestone_flags INTERFACE
-    -fsanitize=${LODESTONE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=${LODESTONE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(lodestone_flags INTERFACE -fsanitize=${LODESTONE_SANITIZE})
 endif()
 
