@@ -53,7 +53,21 @@ constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(th
 constexpr bool kSanitized = false;
 #endif
 
-const char* const kIsas[] = {"reference", "avx2", "avx512", "amx"};
+// The one symbol that each object exports.
+const std::map<std::string, std::string> kExports = {
+    {"reference", "kReferenceTable"},
+    {"reference_gemm", "kReferenceGemm"},
+    {"reference_training", "kReferenceTraining"},
+    {"avx2", "kAvx2Table"},
+    {"avx2_gemm", "kAvx2Gemm"},
+    {"avx2_training", "kAvx2Training"},
+    {"avx512", "kAvx512Table"},
+    {"avx512_gemm", "kAvx512Gemm"},
+    {"avx512_training", "kAvx512Training"},
+    {"amx", "kAmxMatmuls"},
+    {"amx_gemm", "kAmxBf16Gemm"},
+    {"amx_training", "kAmxAttention"},
+};
 
 // A weak symbol compiled with AVX-512 may be the copy that the linker keeps for code that runs without it.
 TEST(ObjectCode, EachIsaExportsItsTableAndNothingWeak) {
@@ -61,22 +75,22 @@ TEST(ObjectCode, EachIsaExportsItsTableAndNothingWeak) {
   const std::string output = OutputOf("nm -C '" LODESTONE_KERNELS_ARCHIVE "'");
   if (output.empty()) GTEST_SKIP() << "nm cannot be run";
   auto members = LinesByMember(output);
-  const std::map<std::string, std::string> tables = {
-      {"reference", "kReferenceTable"}, {"avx2", "kAvx2Table"}, {"avx512", "kAvx512Table"}, {"amx", "kAmxMatmuls"}};
-  for (const char* isa : kIsas) {
-    if (members[isa].empty()) continue;  // not an x86 build
+  for (const auto& [object, table] : kExports) {
+    if (members[object].empty()) continue;  // not an x86 build
     std::vector<std::string> exported;
-    for (const std::string& line : members[isa]) {
+    for (const std::string& line : members[object]) {
       // "address type name"; an undefined symbol has spaces for an address.
       const size_t type = line.find_first_not_of("0123456789abcdef ");
       if (type == std::string::npos || line[type] == 'U') continue;
-      EXPECT_EQ(std::string("WwVvuCi").find(line[type]), std::string::npos) << isa << ": weak symbol: " << line;
+      EXPECT_EQ(std::string("WwVvuCi").find(line[type]), std::string::npos) << object << ": weak symbol: " << line;
       if (line[type] >= 'A' && line[type] <= 'Z') exported.push_back(line);
     }
-    ASSERT_EQ(exported.size(), 1u) << isa << (exported.size() > 1 ? ": " + exported[1] : "");
-    EXPECT_NE(exported[0].find("lodestone::kernels::" + tables.at(isa)), std::string::npos) << exported[0];
+    ASSERT_EQ(exported.size(), 1u) << object << (exported.size() > 1 ? ": " + exported[1] : "");
+    EXPECT_NE(exported[0].find("lodestone::kernels::" + table), std::string::npos) << exported[0];
   }
-  EXPECT_FALSE(members["reference"].empty()) << "the archive has no reference object";
+  for (const char* object : {"reference", "reference_gemm", "reference_training"}) {
+    EXPECT_FALSE(members[object].empty()) << "the archive has no object " << object;
+  }
 }
 
 TEST(ObjectCode, EachIsaHoldsItsInstructionsAndTheDispatcherNone) {
@@ -84,16 +98,21 @@ TEST(ObjectCode, EachIsaHoldsItsInstructionsAndTheDispatcherNone) {
   if (output.empty()) GTEST_SKIP() << "objdump cannot be run";
   auto members = LinesByMember(output);
   if (members["avx512"].empty()) GTEST_SKIP() << "not an x86 build";
-  EXPECT_TRUE(AnyLineHas(members["avx512"], "%zmm"));
+  for (const char* object : {"avx512", "avx512_gemm", "avx512_training", "amx_training"}) {
+    EXPECT_TRUE(AnyLineHas(members[object], "%zmm")) << object;
+  }
   EXPECT_TRUE(AnyLineHas(members["avx512"], "vpdpbusd"));
   for (const char* tiles : {"ldtilecfg", "tileloadd", "tdpbssd", "tilestored", "tilerelease"}) {
     EXPECT_TRUE(AnyLineHas(members["amx"], tiles)) << tiles;
     EXPECT_FALSE(AnyLineHas(members["avx512"], tiles)) << tiles;
   }
-  EXPECT_TRUE(AnyLineHas(members["avx2"], "%ymm"));
+  EXPECT_TRUE(AnyLineHas(members["amx_gemm"], "tdpbf16ps"));
+  for (const char* object : {"avx2", "avx2_gemm", "avx2_training"}) {
+    EXPECT_TRUE(AnyLineHas(members[object], "%ymm")) << object;
+    EXPECT_FALSE(AnyLineHas(members[object], "%zmm")) << object;
+  }
   EXPECT_TRUE(AnyLineHas(members["avx2"], "vpmaddubsw"));
-  EXPECT_FALSE(AnyLineHas(members["avx2"], "%zmm"));
-  for (const char* plain : {"reference", "dispatch"}) {
+  for (const char* plain : {"reference", "reference_gemm", "reference_training", "dispatch", "training_table"}) {
     EXPECT_FALSE(members[plain].empty()) << plain;
     EXPECT_FALSE(AnyLineHas(members[plain], "%ymm")) << plain;
     EXPECT_FALSE(AnyLineHas(members[plain], "%zmm")) << plain;
