@@ -18,6 +18,7 @@
 #include "learn/calibration.h"
 #include "learn/quantize_model.h"
 #include "model/compressed_tensors.h"
+#include "model/model_directory.h"
 #include "model/open_model.h"
 #include "model/packed_checkpoint.h"
 #include "report/run_record.h"
@@ -28,19 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxTextBytes = size_t{64} << 20;
-constexpr size_t kMaxTokenizerBytes = size_t{256} << 20;
 constexpr size_t kMaxConfigBytes = size_t{1} << 20;
-
-// What stands beside the weights and stays as it is.
-constexpr const char* kCopied[] = {"tokenizer.json",
-                                   "tokenizer_config.json",
-                                   "tokenizer.model",
-                                   "special_tokens_map.json",
-                                   "added_tokens.json",
-                                   "vocab.json",
-                                   "merges.txt",
-                                   "chat_template.jinja",
-                                   "generation_config.json"};
+constexpr const char* kGenerationConfig = "generation_config.json";
 
 // What was stored of one kind of tensor over all layers.
 struct KindSummary {
@@ -236,33 +226,23 @@ Status QuantizeCommand::WriteConfig(const Model& model, ModelConfig config, cons
     LODESTONE_ASSIGN_OR_RETURN(json, ReadJsonFile(original.string(), kMaxConfigBytes));
     json.Set("tie_word_embeddings", config.tied_embeddings);
   }
-  const std::string path = (directory / "config.json").string();
   if (export_) {
     json.Set("torch_dtype", "bfloat16").Set("quantization_config", CompressedTensorsBlock(recipe));
-    return WriteFileAtomically(path, json.Dump() + "\n");
+    return WriteFileAtomically(directory / "config.json", json.Dump() + "\n");
   }
   config.stored = {.recipe = recipe.name, .method = method_, .byte_tokenizer = model.random};
   json.Set("quantization_config", StoredQuantizationBlock(*config.stored));
-  LODESTONE_RETURN_IF_ERROR(WriteFileAtomically(path, json.Dump() + "\n"));
-  // What was written must describe the model that was quantised.
-  LODESTONE_ASSIGN_OR_RETURN(ModelConfig written, ParseHuggingFaceConfig(json, path));
-  written.name = config.name;
-  written.bos_id = config.bos_id;  // generation_config.json may say otherwise, and is copied
-  written.eos_ids = config.eos_ids;
-  if (written == config) return {};
-  return Unsupported(fmt::format("{}: a config.json cannot say all that this model does", run_.model));
+  return WriteModelConfig(directory, json, config);
 }
 
 Status QuantizeCommand::CopyTokenizer(const Model& model, const fs::path& directory) const {
   if (model.random) return {};
-  for (const char* name : kCopied) {
-    const fs::path from = fs::path(run_.model) / name;
-    std::error_code ignored;
-    if (!fs::exists(from, ignored)) continue;
-    LODESTONE_ASSIGN_OR_RETURN(const std::string contents, ReadFile(from, kMaxTokenizerBytes));
-    LODESTONE_RETURN_IF_ERROR(WriteFileAtomically(directory / name, contents));
-  }
-  return {};
+  LODESTONE_RETURN_IF_ERROR(CopyTokenizerFiles(run_.model, directory));
+  const fs::path generation = fs::path(run_.model) / kGenerationConfig;
+  std::error_code ignored;
+  if (!fs::exists(generation, ignored)) return {};
+  LODESTONE_ASSIGN_OR_RETURN(const std::string contents, ReadFile(generation, kMaxConfigBytes));
+  return WriteFileAtomically(directory / kGenerationConfig, contents);
 }
 
 Status QuantizeCommand::Run() {

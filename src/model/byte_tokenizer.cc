@@ -45,10 +45,10 @@ Json BeginOfText() {
 
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> MakeByteTokenizer(int vocab) {
+Result<std::string> ByteTokenizerJson(int vocab) {
   if (vocab <= kByteTokenizerEos) {
     return Infeasible(
-        fmt::format("random weights read text byte by byte, which needs a vocabulary of {} ids or more; "
+        fmt::format("without a tokenizer text is read byte by byte, which needs a vocabulary of {} ids or more; "
                     "this shape has {}",
                     kByteTokenizerEos + 1, vocab));
   }
@@ -67,7 +67,12 @@ Result<std::shared_ptr<const Tokenizer>> MakeByteTokenizer(int vocab) {
   tokenizer.Set("post_processor", BeginOfText());
   const Json::Array decoders{Json::Object{{"type", "ByteFallback"}}, Json::Object{{"type", "Fuse"}}};
   tokenizer.Set("decoder", Json::Object{{"type", "Sequence"}, {"decoders", decoders}});
-  return Tokenizer::Parse(tokenizer.Dump(-1), "the built-in byte tokenizer");
+  return tokenizer.Dump(-1);
+}
+
+Result<std::shared_ptr<const Tokenizer>> MakeByteTokenizer(int vocab) {
+  LODESTONE_ASSIGN_OR_RETURN(const std::string json, ByteTokenizerJson(vocab));
+  return Tokenizer::Parse(json, "the built-in byte tokenizer");
 }
 
 }  // namespace lodestone

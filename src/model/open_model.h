@@ -39,5 +39,7 @@ Result<ModelConfig> OpenShape(const std::string& text);
 // no text encodes to, read as short made-up words. kInfeasible where the vocabulary has no room for the bytes.
 inline constexpr int32_t kByteTokenizerBos = 256, kByteTokenizerEos = 257;
 Result<std::shared_ptr<const Tokenizer>> MakeByteTokenizer(int vocab);
+// The same as the text of a tokenizer.json.
+Result<std::string> ByteTokenizerJson(int vocab);
 
 }  // namespace lodestone

@@ -56,14 +56,18 @@ const std::vector<Style>& Styles() {
 
 Json SplitAt(std::string_view pattern) {
   Json step;
-  step.Set("type", "Split").Set("pattern", Json::Object{{"Regex", pattern}}).Set("behavior", "Isolated");
+  step.Set("type", "Split")
+      .Set("pattern", Json::Object{{"Regex", pattern}})
+      .Set("behavior", "Isolated")
+      .Set("invert", false);
   return step;
 }
 
 Json PreTokenizerOf(const Style& style) {
   Json::Array steps;
   for (const std::string_view pattern : style.patterns) steps.push_back(SplitAt(pattern));
-  steps.push_back(Json::Object{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", style.gpt2_last}});
+  steps.push_back(Json::Object{
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", style.gpt2_last}});
   Json sequence;
   sequence.Set("type", "Sequence").Set("pretokenizers", std::move(steps));
   return sequence;
