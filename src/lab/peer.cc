@@ -78,7 +78,7 @@ Result<std::vector<PeerRow>> ParsePeerRows(std::string_view output) {
   return rows;
 }
 
-Result<std::vector<PeerRow>> RunPeer(const std::string& command) {
+Result<std::string> OutputOf(const std::string& command) {
   std::fflush(nullptr);  // the child must not write what is buffered here
   std::unique_ptr<std::FILE, ClosePipe> pipe(popen(command.c_str(), "r"));
   if (pipe == nullptr) return IoError(fmt::format("cannot run {}: {}", Quoted(command), std::strerror(errno)));
@@ -95,6 +95,11 @@ Result<std::vector<PeerRow>> RunPeer(const std::string& command) {
     return IoError(WIFEXITED(status) ? fmt::format("{} ended with status {}", Quoted(command), WEXITSTATUS(status))
                                      : fmt::format("{} was ended by a signal", Quoted(command)));
   }
+  return output;
+}
+
+Result<std::vector<PeerRow>> RunPeer(const std::string& command) {
+  LODESTONE_ASSIGN_OR_RETURN(const std::string output, OutputOf(command));
   return ParsePeerRows(output);
 }
 

@@ -25,8 +25,10 @@ struct PeerRow {
 // object are passed over, as such programs print them too. Refused: output without a row, a row without its figures.
 Result<std::vector<PeerRow>> ParsePeerRows(std::string_view output);
 
-// Runs `command` by the shell and parses its standard output; its standard error passes through. Refused: a command
+// Runs `command` by the shell and returns its standard output; its standard error passes through. Refused: a command
 // that fails, with its status, and more than 16 MiB of output.
+Result<std::string> OutputOf(const std::string& command);
+// The rows of that.
 Result<std::vector<PeerRow>> RunPeer(const std::string& command);
 
 // The row of the same work; none if the peer did not run it.

@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kMaxFileBytes = size_t{1} << 20;
 constexpr size_t kMaxTextBytes = 4000;
 constexpr const char* kFolder = "experiments";
+constexpr const char* kKind = "sweep";
 
 // Saturates above the bound, which is all that anybody asks.
 int64_t Product(const std::vector<SweepSetting>& axes) {
@@ -155,7 +156,7 @@ int64_t Sweep::points() const { return Product(axes); }
 Result<Sweep> ParseSweep(const Json& toml, const std::string& file) {
   ObjectReader reader(toml, file);
   const std::string kind = reader.RequireString("kind");
-  if (kind != "sweep") reader.Fail("kind", fmt::format("found {}, expected 'sweep'", Quoted(kind)));
+  if (kind != kKind) reader.Fail("kind", fmt::format("found {}, expected '{}'", Quoted(kind), kKind));
   Sweep sweep;
   sweep.file = file;
   sweep.name = ReadName(reader, "name", 100);
@@ -173,12 +174,11 @@ Result<Sweep> LoadSweep(const std::string& name_or_path) {
   const bool path = name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".toml");
   std::vector<std::string> names;
   for (const CatalogFile& file : CatalogFilesIn(kFolder)) {
-    if (!path && file.stem() == name_or_path) {
-      const std::string name = fmt::format("catalog/{}", file.path);
-      LODESTONE_ASSIGN_OR_RETURN(const Json json, ParseToml(file.contents, name));
-      return ParseSweep(json, name);
-    }
-    names.emplace_back(file.stem());
+    const std::string name = fmt::format("catalog/{}", file.path);
+    LODESTONE_ASSIGN_OR_RETURN(const Json json, ParseToml(file.contents, name));
+    if (!path && file.stem() == name_or_path) return ParseSweep(json, name);
+    const Json* kind = json.Find("kind");
+    if (kind != nullptr && kind->as_string() != nullptr && *kind->as_string() == kKind) names.emplace_back(file.stem());
   }
   std::error_code ignored;
   if (path && std::filesystem::exists(name_or_path, ignored)) {

@@ -11,20 +11,13 @@ namespace {
 
 constexpr int64_t kMaxCount = 1'000'000'000;
 
-std::optional<FigureKind> ParseKind(const std::string& text) {
-  for (const FigureKind kind : {FigureKind::kQuoted, FigureKind::kDerived, FigureKind::kElsewhere}) {
-    if (text == ToString(kind)) return kind;
-  }
-  return std::nullopt;
-}
-
 Result<PublishedCell> ReadCell(const Json& entry, const std::string& file, const std::string& path) {
   ObjectReader reader(entry, file, path);
   PublishedCell cell;
   cell.name = reader.RequireString("name");
   cell.value = reader.RequireNumber("value", 0, std::numeric_limits<double>::max());
   reader.RequireString("unit");
-  const std::optional<FigureKind> kind = ParseKind(reader.RequireString("kind"));
+  const std::optional<FigureKind> kind = ParseFigureKind(reader.RequireString("kind"));
   cell.note = reader.OptionalString("note", "");
   if (!kind) reader.Fail("kind", "expected \"quoted\", \"derived\" or \"elsewhere\"");
   LODESTONE_RETURN_IF_ERROR(reader.Finish());
@@ -96,6 +89,13 @@ const char* ToString(FigureKind kind) {
   return "";
 }
 
+std::optional<FigureKind> ParseFigureKind(std::string_view text) {
+  for (const FigureKind kind : {FigureKind::kQuoted, FigureKind::kDerived, FigureKind::kElsewhere}) {
+    if (text == ToString(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
 const PublishedCell* Find(const std::vector<PublishedCell>& cells, std::string_view name) {
   for (const PublishedCell& cell : cells) {
     if (cell.name == name) return &cell;
@@ -152,6 +152,7 @@ Result<std::vector<PublishedRun>> CatalogPublishedRuns() {
   for (const CatalogFile& file : CatalogFilesIn("published")) {
     const std::string name = fmt::format("catalog/{}", file.path);
     LODESTONE_ASSIGN_OR_RETURN(const Json toml, ParseToml(file.contents, name));
+    if (toml.Find("kind") != nullptr) continue;
     LODESTONE_ASSIGN_OR_RETURN(PublishedRun run, ParsePublishedRun(toml, name));
     runs.push_back(std::move(run));
   }

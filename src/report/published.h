@@ -20,6 +20,7 @@ enum class FigureKind {
   kElsewhere,  // another public source gives it
 };
 const char* ToString(FigureKind kind);  // "quoted", "derived", "elsewhere"
+std::optional<FigureKind> ParseFigureKind(std::string_view text);
 
 struct PublishedCell {
   std::string name;  // of the measure, or "users", "cards", "power_w_per_card", "transistors_per_card"
@@ -62,6 +63,7 @@ const PublishedCell* Find(const std::vector<PublishedCell>& cells, std::string_v
 
 // Refused with file and line: unknown keys, values out of range, unknown kinds, a figure given twice.
 Result<PublishedRun> ParsePublishedRun(const Json& toml, const std::string& file);
+// Files of another kind, which say so, are passed over.
 Result<std::vector<PublishedRun>> CatalogPublishedRuns();
 
 // The published run of the same workload on the same appliance, if there is one. Suffixes of the recipe are ignored: a

@@ -4,9 +4,11 @@
 #include "base/file.h"
 #include "fixtures.h"
 #include "lab/arrivals.h"
+#include "lab/study/plan.h"
 #include "lab/sweep.h"
 
 extern "C" int FuzzArrivals(const uint8_t* data, size_t size);
+extern "C" int FuzzStudy(const uint8_t* data, size_t size);
 extern "C" int FuzzSweep(const uint8_t* data, size_t size);
 
 namespace lodestone {
@@ -28,6 +30,7 @@ int Replay(const char* corpus, int (*target)(const uint8_t*, size_t)) {
 
 TEST(LabFuzzCorpus, EveryFileIsReadOrRefused) {
   EXPECT_GE(Replay("arrivals", FuzzArrivals), 9);
+  EXPECT_GE(Replay("study", FuzzStudy), 7);
   EXPECT_GE(Replay("sweep", FuzzSweep), 6);
 }
 
@@ -38,6 +41,17 @@ TEST(LabFuzzCorpus, SeedsReachBothEnds) {
   for (const char* bad : {"nan.csv", "backwards.csv", "huge.csv", "short_header.csv", "stranger.jsonl", "cut.jsonl"}) {
     EXPECT_FALSE(ReadArrivals((kCorpora / "arrivals" / bad).string()).ok()) << bad;
   }
+  const auto study = [](const char* name, StudyKind kind) -> Status {
+    LODESTONE_ASSIGN_OR_RETURN(const StudyPlan plan, LoadStudyPlan((kCorpora / "study" / name).string(), kind));
+    return CasesOf(plan).status();
+  };
+  EXPECT_TRUE(study("sequence.toml", StudyKind::kGpt2).ok());
+  EXPECT_TRUE(study("ranks.toml", StudyKind::kGpt2).ok());
+  EXPECT_TRUE(study("sparsity.toml", StudyKind::kBlock).ok());
+  EXPECT_FALSE(study("zero.toml", StudyKind::kGpt2).ok());
+  EXPECT_FALSE(study("huge.toml", StudyKind::kGenslm).ok());
+  EXPECT_FALSE(study("no_such_sweep.toml", StudyKind::kBlock).ok());
+  EXPECT_FALSE(study("width.toml", StudyKind::kBlock).ok());
   for (const char* good : {"figures.toml", "curve.toml"}) {
     EXPECT_TRUE(LoadSweep((kCorpora / "sweep" / good).string()).ok()) << good;
   }
