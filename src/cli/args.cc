@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
+#include <iterator>
 
 #include "base/nearest.h"
 #include "base/quote.h"
@@ -138,6 +140,11 @@ Result<Parsed> Parse(const CommandLine& line, std::span<const std::string> words
     *line.operand_target = extras.front();
     extras.erase(extras.begin());
   }
+  if (line.operands_target) {
+    const auto is_option = [](const std::string& word) { return word.starts_with('-'); };
+    std::remove_copy_if(extras.begin(), extras.end(), std::back_inserter(*line.operands_target), is_option);
+    std::erase_if(extras, std::not_fn(is_option));
+  }
   if (!extras.empty()) return UnknownWord(line, extras.front());
   for (size_t i = 0; i < line.options.size(); ++i) {
     const Option& option = line.options[i];
@@ -154,7 +161,7 @@ Result<Parsed> Parse(const CommandLine& line, std::span<const std::string> words
 
 std::string HelpText(const CommandLine& line) {
   std::string usage = fmt::format("lodestone {}", line.name);
-  if (line.operand_target) usage += fmt::format(" [{}]", line.operand);
+  if (!line.operand.empty()) usage += fmt::format(" [{}]", line.operand);
   for (const Option& option : line.options) {
     const std::string word = option.value.empty() ? option.name : fmt::format("{} {}", option.name, option.value);
     usage += option.required ? fmt::format(" {}", word) : fmt::format(" [{}]", word);
@@ -167,7 +174,7 @@ std::string HelpText(const CommandLine& line) {
     text += fits ? "" : fmt::format("  {}\n", head);
     text += Wrap(fmt::format("{:<{}}{}", fits ? "  " + head : "", kHelpColumn, help), kWidth, kHelpColumn) + "\n";
   };
-  if (line.operand_target) add(line.operand, line.operand_help);
+  if (!line.operand.empty()) add(line.operand, line.operand_help);
   for (const Option& option : line.options) {
     add(option.value.empty() ? option.name : fmt::format("{} {}", option.name, option.value), option.help);
   }

@@ -39,9 +39,10 @@ struct CommandLine {
   std::string name, summary;
   std::string details{};
   std::vector<Option> options{};
-  // At most one word that is no option, such as the NAME of `lodestone models NAME`.
+  // Words that are no options: at most one, such as the NAME of `lodestone models NAME`, or any number ("FILE...").
   std::string operand{}, operand_help{};
   std::optional<std::string>* operand_target = nullptr;
+  std::vector<std::string>* operands_target = nullptr;
   std::vector<Example> examples{};
 };
 

@@ -15,6 +15,8 @@
 #include "lab/quality.h"
 #include "lab/statistics.h"
 #include "learn/calibration.h"
+#include "learn/codons.h"
+#include "learn/training_data.h"
 #include "report/run_record.h"
 
 namespace lodestone::cli {
@@ -23,7 +25,7 @@ namespace {
 constexpr size_t kMaxTextFile = size_t{64} << 20;
 
 struct TextOptions {
-  std::optional<std::string> file;
+  std::optional<std::string> file, fasta;
   std::optional<int64_t> context;
   int64_t max_tokens = 1 << 30;
 };
@@ -33,6 +35,12 @@ Option TextOption(TextOptions& text) {
           .value = "FILE",
           .help = "The text, UTF-8 (default: a short one that is built in, enough to see that a model works).",
           .target = &text.file};
+}
+Option FastaOption(TextOptions& text) {
+  return {.name = "--fasta",
+          .value = "FILE",
+          .help = "Nucleotide sequences instead of a text, for a model of codons such as GenSLM.",
+          .target = &text.fasta};
 }
 Option WindowOption(TextOptions& text) {
   return {.name = "--context",
@@ -51,14 +59,29 @@ Option MaxTokensOption(TextOptions& text) {
           .max = 1 << 30};
 }
 
+// The codons of a FASTA file, one sequence after the other, as training reads them.
+Result<std::vector<int32_t>> ReadCodons(const Model& model, const std::string& fasta) {
+  if (model.tokenizer->TokenToId(CodonName(kFirstCodon)) != kFirstCodon) {
+    return Invalid(fmt::format("--fasta: the tokenizer of '{}' is not one of codons", model.name));
+  }
+  const std::vector<std::filesystem::path> files{fasta};
+  LODESTONE_ASSIGN_OR_RETURN(const std::unique_ptr<TokenData> data, TokensOfFasta(files, model.config.vocab));
+  std::vector<int32_t> tokens(static_cast<size_t>(data->size()));
+  data->Read(0, tokens);
+  return tokens;
+}
+
 // The text in windows, as `model` spells it.
 Result<TextWindows> ReadText(const Model& model, const TextOptions& options) {
+  if (options.file && options.fasta) return Invalid("give --text or --fasta, not both");
+  const std::string name = options.fasta ? *options.fasta : options.file.value_or("the built-in text");
   std::string text(DefaultCalibrationText());
   if (options.file) {
     LODESTONE_ASSIGN_OR_RETURN(text, ReadFile(*options.file, kMaxTextFile));
   }
-  const std::string name = options.file.value_or("the built-in text");
-  Result<std::vector<int32_t>> tokens = EncodeText(*model.tokenizer, text);
+  Result<std::vector<int32_t>> tokens =
+      options.fasta ? ReadCodons(model, *options.fasta) : EncodeText(*model.tokenizer, text);
+  if (!tokens.ok() && options.fasta) return tokens.error();
   if (!tokens.ok()) return Error{tokens.error().code, fmt::format("{}: {}", name, tokens.error().message)};
   if (tokens->size() > static_cast<size_t>(options.max_tokens)) tokens->resize(static_cast<size_t>(options.max_tokens));
   const int64_t context = options.context.value_or(std::min<int64_t>(512, model.config.max_positions));
@@ -105,6 +128,7 @@ class PerplexityCommand final : public Command {
                          .help = "Recipes, each for every model (default f32,w8a8,w4a8,w4a4).",
                          .target = &recipes_},
                         TextOption(text_),
+                        FastaOption(text_),
                         WindowOption(text_),
                         MaxTokensOption(text_),
                         ThreadsOption(run_),
@@ -227,6 +251,7 @@ class CompareLogitsCommand final : public Command {
                          .help = "In which recipe the reference runs (default f32).",
                          .target = &reference_recipe_},
                         TextOption(text_),
+                        FastaOption(text_),
                         WindowOption(text_),
                         MaxTokensOption(text_),
                         ThreadsOption(run_),

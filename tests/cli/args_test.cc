@@ -65,6 +65,28 @@ TEST(Args, LeavesWhatIsNotGiven) {
   EXPECT_FALSE(values.name.has_value());
 }
 
+TEST(Args, OperandsOfAnyNumberStandAnywhere) {
+  std::vector<std::string> files;
+  bool loud = false;
+  std::string out;
+  const CommandLine line{.name = "try",
+                         .summary = "For tests.",
+                         .options = {{"--loud", "", "A switch.", &loud}, {"--out", "FILE", "A file.", &out}},
+                         .operand = "FILE...",
+                         .operand_help = "Files.",
+                         .operands_target = &files};
+  const std::vector<std::string> words{"a", "--loud", "b", "--out", "c", "d e"};
+  const auto parsed = Parse(line, words);
+  ASSERT_TRUE(parsed.ok()) << parsed.error().message;
+  EXPECT_EQ(files, (std::vector<std::string>{"a", "b", "d e"}));
+  EXPECT_EQ(out, "c");
+  EXPECT_NE(HelpText(line).find("lodestone try [FILE...] [--loud]"), std::string::npos) << HelpText(line);
+  const std::vector<std::string> unknown{"a", "--lud"};
+  const auto refused = Parse(line, unknown);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("did you mean --loud?"), std::string::npos) << refused.error().message;
+}
+
 // Texts arrive as they were written, whatever they look like.
 TEST(Args, TextsAreTakenLiterally) {
   for (const std::string text : {"", "[a,b]", "a b\nc", "{}", "-", "ünï", "%s", "\"quoted\""}) {

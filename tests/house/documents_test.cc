@@ -36,8 +36,8 @@ TEST(Documents, ArchitectureListsEveryOperatorInOrder) {
 TEST(Documents, LinksLeadSomewhere) {
   static const std::regex kLink(R"(\]\(([^)#:]+)(#[^)]*)?\))");
   size_t seen = 0;
-  for (const char* name :
-       {"README.md", "src/README.md", "docs/architecture.md", "docs/northpole.md", "docs/runtime.md"}) {
+  for (const char* name : {"README.md", "src/README.md", "docs/architecture.md", "docs/northpole.md", "docs/runtime.md",
+                           "docs/training.md"}) {
     const std::filesystem::path document = Root() / name;
     const std::string text = ReadText(document);
     for (std::sregex_iterator it(text.begin(), text.end(), kLink), end; it != end; ++it) {
@@ -51,9 +51,9 @@ TEST(Documents, LinksLeadSomewhere) {
 // The commands that the README shows exist.
 TEST(Documents, ReadmeShowsCommandsThatExist) {
   static const std::regex kCommand(R"(^(?:\./run|lodestone) ([a-z]+))");
-  const std::set<std::string> known{"demo",    "generate", "plan",    "simulate", "models",   "hardware",
-                                    "version", "test",     "tidy",    "format",   "quantize", "perplexity",
-                                    "compare", "bench",    "kernels", "traffic",  "sweep"};
+  const std::set<std::string> known{"demo",    "generate", "plan",   "simulate", "models",     "hardware", "version",
+                                    "test",    "tidy",     "format", "quantize", "perplexity", "compare",  "bench",
+                                    "kernels", "traffic",  "sweep",  "train",    "tokenizer",  "genome",   "eval"};
   size_t seen = 0;
   for (const std::string& line : Lines(ReadText(Root() / "README.md"))) {
     std::smatch match;
