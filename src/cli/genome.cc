@@ -15,6 +15,12 @@
 namespace lodestone::cli {
 namespace {
 
+// Two names of one file are the same path, also where it does not exist yet.
+std::filesystem::path WholePath(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(name, ignored), ignored);
+}
+
 class MakeCommand final : public Command {
  public:
   CommandLine Line() override {
@@ -70,8 +76,7 @@ class MakeCommand final : public Command {
     if (percent_ && !validation_) {
       return Invalid("--validation-percent says how much goes to the file that --validation names; give it");
     }
-    std::error_code ignored;
-    if (validation_ && (*validation_ == output_ || std::filesystem::equivalent(*validation_, output_, ignored))) {
+    if (validation_ && WholePath(*validation_) == WholePath(output_)) {
       return Invalid("--validation names the file of --output, which it would replace; give another");
     }
     settings_.held_out_percent = validation_ ? static_cast<int>(percent_.value_or(10)) : 0;

@@ -27,8 +27,8 @@ struct OptimizerSettings {
   int64_t step_rate_steps = 0;
 };
 
-// A step size moves in proportion to itself: Adam's updates have the size of the rate, whereas steps lie between 0.001
-// (of weights) and 1 (of activations), and an update of 200 × 0.0003 would be several times a weight's step.
+// A step size moves in proportion to itself: Adam's updates have the size of the rate whatever they change, whereas
+// step sizes lie between 0.001 (of weights) and 1 (of activations) and beyond.
 //
 // A step size keeps at least this fraction of itself in one update, and does not shrink below kLeastStep: it stays
 // positive whatever its rate. Codes of steps that small stand for nothing beside values of order one, and one update

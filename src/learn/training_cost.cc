@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "base/overloaded.h"
 #include "base/units.h"
+#include "learn/tape.h"
 
 namespace lodestone {
 namespace {
@@ -14,23 +14,24 @@ constexpr int64_t kStateBytes = 4 * 4;
 constexpr int64_t kLogitBytes = 64 * kMiB;  // of the output layer's chunk of rows
 constexpr double kMostBytes = 1e18;         // more than any machine has
 
-// Values a row that an operator's backward reads: what it wrote, and for a norm the stream that it read.
-int64_t ValuesOf(const Op& op) {
-  return std::visit(
-      Overloaded{[](const Embed& o) { return int64_t{o.n}; }, [](const Norm& o) { return 2 * int64_t{o.n} * o.groups; },
-                 [](const Quantize& o) { return int64_t{o.n}; }, [](const Linear& o) { return int64_t{o.n}; },
-                 [](const Rotate&) { return int64_t{0}; },   // in place
-                 [](const StoreKv&) { return int64_t{0}; },  // K and V are counted where they are made
-                 [](const Attend& o) { return int64_t{o.heads} * (o.head_dim + 1); },
-                 [](const Gate& o) { return int64_t{o.n}; }, [](const Add&) { return int64_t{0}; },  // in place
-                 [](const Collective&) { return int64_t{0}; }},
-      op);
-}
+// Beside the values of its tape, what integers take: codes of every weight, and of one weight at a time the values that
+// they stand for and their gradient.
+struct IntegerWeights {
+  double codes = 0, largest = 0;
+};
 
-// What is kept of a part where the rest is computed again.
-int64_t StreamValuesOf(const Op& op) {
-  const auto* norm = std::get_if<Norm>(&op);
-  return norm != nullptr && norm->in == Reg::kStream ? norm->n : 0;
+IntegerWeights IntegerWeightsOf(const Program& program) {
+  IntegerWeights weights;
+  for (const Segment& segment : program.segments) {
+    for (const Op& op : segment.ops) {
+      const auto* linear = std::get_if<Linear>(&op);
+      if (linear == nullptr || !IsInteger(linear->weights.code)) continue;
+      const double count = static_cast<double>(linear->n) * linear->k;
+      weights.codes += count * segment.repeat;
+      weights.largest = std::max(weights.largest, count);
+    }
+  }
+  return weights;
 }
 
 // With thousands separators.
@@ -64,20 +65,18 @@ double MaskedFlopsPerToken(const ModelConfig& config) {
 TrainingMemory MemoryOfTraining(const ModelConfig& config, const Program& program, int64_t rows, bool recompute) {
   TrainingMemory memory{.parameters = ParameterCount(config), .rows = rows};
   memory.state_bytes = kStateBytes * std::min(memory.parameters, static_cast<int64_t>(kMostBytes) / kStateBytes);
-  int64_t kept = 0, most = 0;  // values a row: of all layers, and of one while it is computed (again) or walked back
-  for (const Segment& segment : program.segments) {
-    int64_t values = 0, stream = 0;
-    for (const Op& op : segment.ops) {
-      const auto* linear = std::get_if<Linear>(&op);
-      if (linear != nullptr && linear->out == Reg::kLogits) continue;  // never held whole
-      values += ValuesOf(op);
-      stream += StreamValuesOf(op);
-    }
-    kept += segment.repeat * (recompute ? stream : values);
-    most = std::max(most, values);
+  // Values a row: of all parts what is kept, of one what it computes, and the gradient of the stream.
+  double kept = 0, scratch = 0;
+  for (int p = 0; p < PartCount(program); ++p) {
+    const Program part = Slice(program, p, p + 1);
+    const Tape tape = MakeTape(part.segments.front().ops, recompute);
+    kept += static_cast<double>(tape.frame_width);
+    scratch = std::max(scratch, static_cast<double>(tape.scratch_width));
   }
+  const IntegerWeights integers = IntegerWeightsOf(program);
   // In doubles, since a user's shape times a user's batch may be beyond an integer.
-  const double bytes = 4.0 * static_cast<double>(rows) * static_cast<double>(kept + (recompute ? 2 : 1) * most);
+  const double bytes =
+      4.0 * static_cast<double>(rows) * (kept + scratch + config.hidden) + integers.codes + 2 * 4 * integers.largest;
   memory.activation_bytes = static_cast<int64_t>(std::min(bytes, kMostBytes)) + kLogitBytes;
   return memory;
 }
@@ -85,7 +84,7 @@ TrainingMemory MemoryOfTraining(const ModelConfig& config, const Program& progra
 Status CheckTrainingMemory(const std::string& name, const TrainingMemory& memory, int64_t available_bytes) {
   if (memory.total() <= available_bytes) return {};
   return Infeasible(fmt::format(
-      "{} needs {}: {} parameters × (4 value + 4 gradient + 4 + 4 moments) bytes = {}, and at most {} of activations "
+      "{} needs {}: {} parameters × (4 value + 4 gradient + 4 + 4 moments) bytes = {}, and about {} of activations "
       "for {} tokens a micro-batch; this host has {}. A smaller model, a smaller micro-batch (with accumulation), a "
       "shorter sequence or recomputation needs less",
       name, FormatBytes(memory.total()), Grouped(memory.parameters), FormatBytes(memory.state_bytes),

@@ -32,7 +32,7 @@ struct TrainingMemory {
   int64_t parameters = 0;
   int64_t state_bytes = 0;       // 16 a parameter: value, gradient and two moments, f32 each
   int64_t rows = 0;              // tokens of a micro-batch
-  int64_t activation_bytes = 0;  // at most: every register of every layer that the backward may want, f32
+  int64_t activation_bytes = 0;  // what the tapes (learn/tape.h) keep and compute, f32, and a chunk of logits
 
   int64_t total() const { return state_bytes + activation_bytes; }
 };

@@ -121,7 +121,8 @@ TEST(TapePropertyTest, NobodyReadsWhatAnotherValueOverwrote) {
           for (size_t i = part.tape.nodes.size(); i-- > 0;) {
             const TapeNode& node = part.tape.nodes[i];
             if (std::holds_alternative<Norm>(*node.op) || std::holds_alternative<Linear>(*node.op) ||
-                std::holds_alternative<Gate>(*node.op) || std::holds_alternative<Attend>(*node.op)) {
+                std::holds_alternative<Gate>(*node.op) || std::holds_alternative<Attend>(*node.op) ||
+                std::holds_alternative<Quantize>(*node.op) || std::holds_alternative<StoreKv>(*node.op)) {
               for (const int v : node.reads) read(v);
             }
             if (std::holds_alternative<Attend>(*node.op)) {

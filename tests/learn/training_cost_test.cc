@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "learn/training_model.h"
 #include "model/recipe.h"
 
 namespace lodestone::testing {
@@ -36,6 +37,27 @@ TEST(TrainingCost, FormulasOfTheBlockAndTheModelAgree) {
   const double linear = MaskedFlopsPerToken(c) / 3;
   const double attention = 4.0 * c.layers * c.hidden * 1024;
   EXPECT_DOUBLE_EQ(linear + attention, c.layers * BlockForwardFlops(c.hidden, 1024, 1) / 1024);
+}
+
+// What is foreseen is what a step then holds, but for a few rows' scratch of attention and norms.
+TEST(TrainingCost, ActivationsAreThoseThatAStepHolds) {
+  constexpr int kSequences = 4, kLength = 128;
+  constexpr double kChunkOfLogits = 0x1p26, kScratch = 0x1p20;
+  for (ModelConfig config : TrainingConfigs()) {
+    config.layers = 6;
+    for (const std::string recipe : {"f32", "w8a8:static"}) {
+      for (const bool recompute : {false, true}) {
+        TrainingModel model(config, recipe, 1, {.recompute = recompute, .block_mask = {}});
+        model.Gradients(RandomBatch(kSequences, kLength, config.vocab).All());
+        const auto held = static_cast<double>(model.differentiator->activation_bytes());
+        const TrainingMemory memory =
+            MemoryOfTraining(config, *Describe(config, *ParseRecipe(recipe)), int64_t{kSequences} * kLength, recompute);
+        const double foreseen = static_cast<double>(memory.activation_bytes) - kChunkOfLogits;
+        EXPECT_NEAR(foreseen, held, kScratch) << config.name << " " << recipe << " " << recompute;
+        EXPECT_GT(held, 2 * kScratch);
+      }
+    }
+  }
 }
 
 TEST(TrainingCost, MemoryIsRefusedWithTheArithmetic) {

@@ -19,7 +19,7 @@ std::string Percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.0f} %", *value * 100) : kNoFigure;
 }
 std::string Seconds(const std::optional<double>& value) { return value ? FormatSeconds(*value) : kNoFigure; }
-std::string Times(const std::optional<double>& value) { return value ? fmt::format("{:.2f} ×", *value) : kNoFigure; }
+std::string Ratio(const std::optional<double>& value) { return value ? fmt::format("{:.2f}", *value) : kNoFigure; }
 
 std::optional<double> SecondsOf(const std::optional<StudyRate>& rate) {
   return rate ? std::optional(rate->seconds) : std::nullopt;
@@ -80,10 +80,10 @@ std::optional<double> BackwardSeconds(const Row& row) {
 }
 
 std::vector<StudyColumn> SparsityColumns(bool block) {
-  const StudyColumn forward_gain = {"gain", "", [](const Row& r) { return Times(r.forward_speedup); }};
-  const StudyColumn step_gain = {"gain", "", [](const Row& r) { return Times(r.step_speedup); }};
+  const StudyColumn forward_gain = {"gain", "", [](const Row& r) { return Ratio(r.forward_speedup); }};
+  const StudyColumn step_gain = {"gain", "", [](const Row& r) { return Ratio(r.step_speedup); }};
   const StudyColumn ideal = {
-      "ideal", "", [](const Row& r) { return r.ok() ? fmt::format("{:.3g} ×", r.ideal_speedup()) : kNoFigure; }};
+      "ideal", "", [](const Row& r) { return r.ok() ? fmt::format("{:.3g}", r.ideal_speedup()) : kNoFigure; }};
   const StudyColumn mlp_forward = {"MLP fwd", "of ideal",
                                    [](const Row& r) { return OfIdeal(r, r.mlp_forward_speedup); }};
   const StudyColumn mlp_training = {"MLP f+b", "of ideal",

@@ -173,8 +173,11 @@ std::vector<std::string> StudyDefinitions(const StudyPlan& plan) {
   if (plan.sweep == StudySweep::kSparsity) {
     all.push_back(
         "Dense-equivalent rates count all weights, true rates those that are left. Embedding and output layer stay "
-        "dense; the ideal is 1 / (1 − S). Unstructured and 2:4 zeros are multiplied like any weight on this host; "
-        "tile blocks are skipped.");
+        "dense. Gain: the dense run's time over this one's; the ideal is 1 / (1 − S). Unstructured and 2:4 zeros are "
+        "multiplied like any weight on this host; tile blocks are skipped.");
+    all.push_back(
+        "MLP fwd and MLP f+b: of tile blocks, the gain on the two layers of the MLP alone, forward and with the "
+        "backward, over the ideal.");
   }
   if (plan.sweep == StudySweep::kRanks) {
     all.push_back("Efficiency: (T_N / T_n0) ÷ (N / n0) in tokens/s, n0 the fewest ranks.");

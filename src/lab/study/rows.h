@@ -74,7 +74,7 @@ std::string StudyCsv(const StudyReport& report);
 // A row of ToJson back into what was measured, of a case that is known: what another process of ours printed.
 Result<StudyResult> ReadStudyRow(const Json& row, const StudyCase& test);
 
-// The table of the terminal, at most 100 columns wide, with what stands beside it.
+// The table of the terminal, at most 100 columns wide where no more than two settings vary, with what stands beside it.
 std::string RenderStudy(const StudyReport& report);
 // One page with tables, a plot, definitions and sources.
 std::string StudyPage(const StudyReport& report);
