@@ -31,7 +31,6 @@ constexpr StudySetting kSettings[] = {
     {"seed", "N", "Of weights and data.", &StudyPlan::seed, 0, 1e15, false},
 };
 
-constexpr StudyKind kKinds[] = {StudyKind::kBlock, StudyKind::kGpt2, StudyKind::kGenslm};
 constexpr StudySweep kSweeps[] = {StudySweep::kNone, StudySweep::kSequence, StudySweep::kRanks, StudySweep::kSparsity,
                                   StudySweep::kGas};
 
