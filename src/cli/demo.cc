@@ -9,6 +9,7 @@
 #include "cli/layout.h"
 #include "cli/output.h"
 #include "cli/plan.h"
+#include "cli/shipped_model.h"
 #include "cli/simulate.h"
 
 namespace lodestone::cli {
@@ -21,10 +22,13 @@ constexpr const char* kPaperRecipe = "w4a4";
 constexpr int kPaperUsers = 28, kPaperMicroBatches = 14;
 constexpr int64_t kPaperTokens = 1024;  // of the prompt, and as many generated
 
-// Four-bit activations want a checkpoint that was trained for them; with eight bits most others stay readable.
-constexpr const char* kTextRecipe = "w4a8";
+// The model that comes with the program was trained for the paper's recipe. Four-bit activations want that; with eight
+// bits most other checkpoints stay readable.
+constexpr const char* kTrainedRecipe = "w4a4:static";
+constexpr const char* kTrainedPrompt = "def parse_header(self, line):\n";
+constexpr const char* kOtherRecipe = "w4a8";
 constexpr const char* kRandomModel = "random:nano-14l";
-constexpr int kShownTokens = 48;
+constexpr int kShownTokens = 96;
 
 void Headline(int number, const std::string& text) {
   const std::string head = fmt::format("── {} · {} ", number, text);
@@ -108,6 +112,18 @@ Result<RunRecord> Generate(const GenerateOptions& options) {
   return RunGeneration(std::move(generation), options, [&](size_t, const TokenEvent&) { progress.Advance(); });
 }
 
+// Text as it was written: its lines, indented; only lines that are too long are wrapped.
+std::string Lines(std::string_view text) {
+  std::string lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string line = "  " + WithoutControls(text.substr(0, end));
+    lines += (Columns(line) > kWidth ? Wrap(line, kWidth, 2) : line) + '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 class DemoCommand final : public Command {
  public:
   CommandLine Line() override {
@@ -117,8 +133,12 @@ class DemoCommand final : public Command {
                 "Places the model of the NorthPole paper on sixteen cards, simulates the paper's run beside its "
                 "figures, and generates text through the same sixteen cards and on this host: the tokens are equal.",
             .options = {{"--model", "DIR",
-                         "The checkpoint that generates (default: random weights, so the text is noise).", &model_},
-                        {"--prompt", "TEXT", "What its text begins with (default: the model's begin-of-text token).",
+                         "The checkpoint that generates (default: models/nano, which comes with the program and was "
+                         "trained on Python).",
+                         &model_},
+                        {"--prompt", "TEXT",
+                         "What its text begins with (default: the head of a function; with --model, that model's "
+                         "begin-of-text token).",
                          &prompt_},
                         {"--json", "", "The run record of the generation as JSON, nothing else.", &json_}},
             .examples = {{"without any file", "lodestone demo"},
@@ -126,43 +146,45 @@ class DemoCommand final : public Command {
   }
 
   Status Run() override {
+    const std::optional<std::string> shipped = model_ ? std::nullopt : ShippedModel();
+    GenerateOptions text;
+    text.run.model = model_ ? *model_ : shipped ? *shipped : kRandomModel;
+    text.run.recipe = shipped ? kTrainedRecipe : kOtherRecipe;
+    text.prompts = {prompt_ ? *prompt_ : shipped ? kTrainedPrompt : ""};
+    text.tokens = kShownTokens;
+    // The most likely token of a small model soon repeats itself, and the logits of random weights hardly differ.
+    text.sampling.temperature = shipped ? 0.6 : model_ ? 0 : 1;
+    text.sampling.seed = 1;
+    text.ignore_eos = !model_;
     if (!json_) {
       LODESTONE_RETURN_IF_ERROR(ShowPlan());
       LODESTONE_RETURN_IF_ERROR(ShowSimulation());
     }
-    return ShowText();
+    const char* about = model_    ? ""
+                        : shipped ? "models/nano, 3.3 million parameters in 14 layers, learned from Python's library "
+                                    "in bf16 and then in w4a4 with learned step sizes. What it writes looks like "
+                                    "Python; it is too small to mean anything."
+                                  : "The weights are random (14 narrow layers, seed 1), so the words are noise; the "
+                                    "arithmetic is not. --model DIR brings a checkpoint.";
+    return ShowText(text, about);
   }
 
  private:
-  GenerateOptions OptionsOn(const char* appliance) const {
-    GenerateOptions options;
-    options.run.model = model_.value_or(kRandomModel);
-    options.run.appliance = appliance;
-    options.run.recipe = kTextRecipe;
-    options.prompts = {prompt_};
-    options.tokens = kShownTokens;
-    // The logits of random weights hardly differ: the most likely token would repeat itself for ever.
-    options.sampling.temperature = model_ ? 0 : 1;
-    options.ignore_eos = !model_.has_value();
-    return options;
-  }
-
-  Status ShowText() const {
-    if (!json_) Headline(3, fmt::format("Text through the same cards, and on this host ({})", kTextRecipe));
-    LODESTONE_ASSIGN_OR_RETURN(const RunRecord cards, Generate(OptionsOn(kPaperAppliance)));
+  Status ShowText(GenerateOptions options, const std::string& about) const {
+    if (!json_) {
+      Headline(3, fmt::format("Text through the same cards, and on this host ({})", options.run.recipe));
+      if (!about.empty()) Print(Wrap(about, kWidth, 0) + "\n\n");
+    }
+    options.run.appliance = kPaperAppliance;
+    LODESTONE_ASSIGN_OR_RETURN(const RunRecord cards, Generate(options));
     if (json_) {
       PrintJson(ToJson(cards));
       return {};
     }
-    LODESTONE_ASSIGN_OR_RETURN(const RunRecord host, Generate(OptionsOn("cpu")));
+    options.run.appliance = "cpu";
+    LODESTONE_ASSIGN_OR_RETURN(const RunRecord host, Generate(options));
     const UserOutput& output = cards.users.front();
-    if (!model_) {
-      Print(Wrap("The weights are random (14 narrow layers, seed 1), so the words are noise; the arithmetic is not. "
-                 "--model DIR brings a checkpoint.",
-                 kWidth, 0) +
-            "\n\n");
-    }
-    Print(Wrap("  " + WithoutControls(prompt_ + output.text), kWidth, 2) + "\n\n");
+    Print(Lines(options.prompts.front() + output.text) + "\n");
     const bool identical = output.token_ids == host.users.front().token_ids;
     std::vector<std::vector<std::string>> rows{{"", "cards", "tokens", "tokens/s, one user", "clock"}};
     for (const RunRecord* record : {&cards, &host}) {
@@ -177,8 +199,7 @@ class DemoCommand final : public Command {
     return {};
   }
 
-  std::optional<std::string> model_;
-  std::string prompt_;
+  std::optional<std::string> model_, prompt_;
   bool json_ = false;
 };
 
