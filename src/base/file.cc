@@ -205,4 +205,20 @@ Status WriteFileAtomically(const fs::path& path, std::string_view contents) {
   return WriteAndRename(target, exists ? &info : nullptr, contents);
 }
 
+Status CheckWritable(const fs::path& path) {
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) return IsDirectory(path);
+    if (!S_ISREG(info.st_mode)) return {};
+  }
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (::stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return NotFound(fmt::format("{}: there is no folder {}", path.string(), folder.string()));
+  }
+  if (::access(folder.c_str(), W_OK) != 0) {
+    return Invalid(fmt::format("{}: the folder {} may not be written", path.string(), folder.string()));
+  }
+  return {};
+}
+
 }  // namespace lodestone

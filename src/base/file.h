@@ -38,4 +38,8 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes
 // permissions of an existing file, follows a symbolic link, and writes straight into a pipe or a device.
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view contents);
 
+// Whether that can be expected to succeed, so that work of minutes need not end in a refusal: the path is no directory,
+// and the folder that it lies in exists and may be written. Changes nothing.
+Status CheckWritable(const std::filesystem::path& path);
+
 }  // namespace lodestone

@@ -1,4 +1,4 @@
-// How a piece of the user's input is shown inside a message.
+// How a piece of the user's input is shown inside a message, or handed to a shell.
 #pragma once
 
 #include <string>
@@ -10,5 +10,8 @@ namespace lodestone {
 // it, cut between characters and followed by … where cut. Files may hold terminal escapes, or a megabyte where a word
 // is expected.
 std::string Quoted(std::string_view text, size_t max_bytes = 80);
+
+// What a POSIX shell takes as this word and nothing else: as it is where that is safe, otherwise in quotes.
+std::string ShellQuoted(std::string_view word);
 
 }  // namespace lodestone

@@ -9,6 +9,7 @@
 #include <functional>
 #include <iterator>
 
+#include "base/file.h"
 #include "base/nearest.h"
 #include "base/quote.h"
 #include "cli/layout.h"
@@ -155,6 +156,10 @@ Result<Parsed> Parse(const CommandLine& line, std::span<const std::string> words
       continue;
     }
     LODESTONE_RETURN_IF_ERROR(std::visit(Store{line, option, handles[i]->results()}, option.target));
+    if (option.writes) {
+      const Status writable = CheckWritable(handles[i]->results().back());
+      if (!writable.ok()) return Invalid(fmt::format("{}: {}", option.name, writable.error().message));
+    }
   }
   return Parsed::kRun;
 }

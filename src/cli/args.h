@@ -28,6 +28,7 @@ struct Option {
   Target target;
   double min = 0, max = 0;  // of a number, both inclusive
   bool required = false;
+  bool writes = false;  // names a file that the command writes at its end, after minutes perhaps: tried before
 };
 
 struct Example {

@@ -74,9 +74,13 @@ class BenchStudyCommand final : public Command {
                             .target = &threads_,
                             .min = 1,
                             .max = 1024});
-    line.options.push_back({.name = "--csv", .value = "FILE", .help = "Write all rows as CSV.", .target = &csv_});
     line.options.push_back(
-        {.name = "--report", .value = "FILE", .help = "Write a page, complete in one file.", .target = &page_});
+        {.name = "--csv", .value = "FILE", .help = "Write all rows as CSV.", .target = &csv_, .writes = true});
+    line.options.push_back({.name = "--report",
+                            .value = "FILE",
+                            .help = "Write a page, complete in one file.",
+                            .target = &page_,
+                            .writes = true});
     line.options.push_back({.name = "--json", .value = "", .help = "Print all rows as JSON.", .target = &json_});
     return line;
   }

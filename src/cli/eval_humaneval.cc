@@ -180,6 +180,8 @@ Result<EvalHumanevalCommand::Source> EvalHumanevalCommand::SourceOfAnswers() con
 Status EvalHumanevalCommand::ReadInputs() {
   LODESTONE_ASSIGN_OR_RETURN(source_, SourceOfAnswers());
   LODESTONE_ASSIGN_OR_RETURN(ks_, ParseNumbers("--k", k_text_, 1, kMaxSamples));
+  std::sort(ks_.begin(), ks_.end());
+  ks_.erase(std::unique(ks_.begin(), ks_.end()), ks_.end());
   LODESTONE_ASSIGN_OR_RETURN(threads_, ThreadsToUse(run_.threads));
   sampling_.seed = static_cast<uint64_t>(seed_);
   LODESTONE_RETURN_IF_ERROR(sampling_.Validate());
@@ -259,7 +261,7 @@ Status EvalHumanevalCommand::Generate(CodeRun& run) {
   LODESTONE_ASSIGN_OR_RETURN(Placement placement,
                              PlaceOn(std::nullopt, model.config, recipe,
                                      DemandOf(options.users, 1, positions, positions, options.prefill_chunk)));
-  LODESTONE_ASSIGN_OR_RETURN(Machine machine,
+  LODESTONE_ASSIGN_OR_RETURN(OpenedMachine machine,
                              OpenMachine(std::nullopt, std::move(placement), {.compute = true, .threads = threads_}));
   LODESTONE_RETURN_IF_ERROR(AddStepSizes(model, recipe, *machine.threads).status());
   const int64_t pages = options.users * PagesPerUser(positions);

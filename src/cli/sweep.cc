@@ -43,29 +43,32 @@ std::string FrontTable(const SweepResult& result) {
 class SweepCommand final : public Command {
  public:
   CommandLine Line() override {
-    return {.name = "sweep",
-            .summary = "Simulates every combination of users, contexts, cards, links, … that a file lists.",
-            .details =
-                "The file names a model, an appliance, a workload and axes. A combination that does not fit is a line "
-                "with its reason. Printed are the combinations that no other beats in tokens/s/card and tokens/s/user "
-                "at once; --csv and --json give all of them. The same bytes for any number of threads.",
-            .options = {{.name = "--csv", .value = "FILE", .help = "Write all points as CSV.", .target = &csv_},
-                        {.name = "--html",
-                         .value = "FILE",
-                         .help = "Write a page with the Pareto plot, complete in one file.",
-                         .target = &html_},
-                        {.name = "--threads",
-                         .value = "N",
-                         .help = "Threads (default: all processors).",
-                         .target = &threads_,
-                         .min = 1,
-                         .max = 1024},
-                        {.name = "--json", .value = "", .help = "Print all points as JSON.", .target = &json_}},
-            .operand = "NAME|FILE",
-            .operand_help = "An experiment of the catalogue or a TOML file.",
-            .operand_target = &operand_,
-            .examples = {{"users and contexts on the hardware of the NorthPole paper (HPEC 2024)",
-                          "lodestone sweep northpole-curve --csv curve.csv --html curve.html"}}};
+    return {
+        .name = "sweep",
+        .summary = "Simulates every combination of users, contexts, cards, links, … that a file lists.",
+        .details =
+            "The file names a model, an appliance, a workload and axes. A combination that does not fit is a line "
+            "with its reason. Printed are the combinations that no other beats in tokens/s/card and tokens/s/user "
+            "at once; --csv and --json give all of them. The same bytes for any number of threads.",
+        .options =
+            {{.name = "--csv", .value = "FILE", .help = "Write all points as CSV.", .target = &csv_, .writes = true},
+             {.name = "--html",
+              .value = "FILE",
+              .help = "Write a page with the Pareto plot, complete in one file.",
+              .target = &html_,
+              .writes = true},
+             {.name = "--threads",
+              .value = "N",
+              .help = "Threads (default: all processors).",
+              .target = &threads_,
+              .min = 1,
+              .max = 1024},
+             {.name = "--json", .value = "", .help = "Print all points as JSON.", .target = &json_}},
+        .operand = "NAME|FILE",
+        .operand_help = "An experiment of the catalogue or a TOML file.",
+        .operand_target = &operand_,
+        .examples = {{"users and contexts on the hardware of the NorthPole paper (HPEC 2024)",
+                      "lodestone sweep northpole-curve --csv curve.csv --html curve.html"}}};
   }
 
   Status Run() override {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/split_mix.h"
 #include "base/status.h"
-#include "engine/mix.h"
 
 namespace lodestone {
 namespace {

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/mix.h"
+#include "base/split_mix.h"
 
 namespace lodestone {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/quote.h"
-#include "engine/mix.h"
+#include "base/split_mix.h"
 
 namespace lodestone {
 namespace {

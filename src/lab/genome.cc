@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "engine/mix.h"
+#include "base/split_mix.h"
 #include "lab/codon_usage.h"
 
 namespace lodestone {

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "lab/statistics.h"
+#include "report/csv.h"
 
 namespace lodestone {
 namespace {
@@ -65,17 +66,6 @@ void SetPeer(Json& json, const InferenceRow& row, const std::vector<double>& our
   json.Set("ratio", ratio.median);
   json.Set("ratio_low", ratio.min);
   json.Set("ratio_high", ratio.max);
-}
-
-std::string CsvField(const Json& value) {
-  if (value.is_null()) return "";
-  if (const std::string* text = value.as_string()) {
-    std::string quoted = "\"";
-    for (const char c : *text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-    return quoted + "\"";
-  }
-  const std::string dumped = value.Dump(-1);
-  return value.as_array() != nullptr ? fmt::format("\"{}\"", dumped) : dumped;
 }
 
 double NumberOf(const Json& row, std::string_view key) {
@@ -151,7 +141,7 @@ std::string ToCsv(const std::vector<Json>& rows) {
   for (const Json& row : rows) {
     for (size_t i = 0; i < keys.size(); ++i) {
       const Json* value = row.Find(keys[i]);
-      text += (i ? "," : "") + (value != nullptr ? CsvField(*value) : "");
+      text += (i ? "," : "") + (value != nullptr ? CsvValue(*value) : "");
     }
     text += '\n';
   }

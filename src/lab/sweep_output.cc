@@ -5,6 +5,7 @@
 #include <map>
 
 #include "lab/sweep.h"
+#include "report/csv.h"
 #include "report/html.h"
 #include "report/svg_plot.h"
 
@@ -29,17 +30,6 @@ constexpr Column kColumns[] = {
     {"watts_per_card", [](const SweepPoint& p) { return p.run.power_w_per_card; }},
     {"joules_per_output_token", [](const SweepPoint& p) { return std::optional(p.joules_per_token); }},
     {"busiest_stage_occupancy", [](const SweepPoint& p) { return std::optional(p.bottleneck.occupancy); }}};
-
-// RFC 4180.
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
 
 std::string Plain(const Json& value) { return value.as_string() != nullptr ? *value.as_string() : value.Dump(-1); }
 

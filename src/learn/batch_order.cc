@@ -4,19 +4,12 @@
 #include <bit>
 #include <vector>
 
+#include "base/split_mix.h"
 #include "base/units.h"
 #include "learn/training_data.h"
 
 namespace lodestone {
 namespace {
-
-// SplitMix64's finaliser (G. Steele, D. Lea and C. Flood, Fast splittable pseudorandom number generators, OOPSLA 2014).
-uint64_t Mix(uint64_t x) {
-  x += 0x9E3779B97F4A7C15;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-  return x ^ (x >> 31);
-}
 
 // A permutation of [0, 2^(2 half)) by a Feistel network: any round function gives one (M. Luby and C. Rackoff, 1988,
 // who need four rounds for a random function), and six mixes more than a shuffle asks for.

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "base/split_mix.h"
+
 namespace lodestone {
 namespace {
 
@@ -13,12 +15,7 @@ constexpr int kLargestOdd = 1024;
 class Bits {
  public:
   explicit Bits(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t x = state_ += 0x9e3779b97f4a7c15;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-    return x ^ (x >> 31);
-  }
+  uint64_t Next() { return SplitMixFinal(state_ += kSplitMixGamma); }
   // Nearly Gaussian, of mean 0: the centred sum of twelve 32-bit words, exact in f64.
   double NextNormal() {
     double sum = 0;

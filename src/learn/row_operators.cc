@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "executor/kernel_activation.h"
 #include "learn/operators.h"
 
 namespace lodestone {
@@ -10,18 +11,6 @@ namespace {
 // Gradients of norm weights are summed over so many blocks of rows, and the blocks' sums in order: enough to share
 // among the threads of any machine of today, and a merge that costs nothing beside the rows.
 constexpr int64_t kNormBlocks = 64;
-
-kernels::Activation KernelActivation(ActivationKind kind) {
-  switch (kind) {
-    case ActivationKind::kSilu:
-      return kernels::Activation::kSilu;
-    case ActivationKind::kGeluTanh:
-      return kernels::Activation::kGeluTanh;
-    case ActivationKind::kGeluErf:
-      return kernels::Activation::kGeluErf;
-  }
-  return kernels::Activation::kSilu;
-}
 
 }  // namespace
 

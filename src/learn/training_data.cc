@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/quote.h"
+#include "base/split_mix.h"
 #include "base/units.h"
 
 namespace lodestone {
@@ -98,12 +99,6 @@ class Row final : public TokenData {
   bool bytes_known_ = true;
 };
 
-uint64_t Mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-  return x ^ (x >> 31);
-}
-
 Status AddDirectory(const fs::path& directory, const std::string& suffix, std::vector<fs::path>& files) {
   std::error_code error;
   const size_t before = files.size();
@@ -191,7 +186,7 @@ Result<std::vector<fs::path>> HoldOutFiles(std::vector<fs::path>& files, double 
   }
   // Files in the order of their hashes, until their bytes are the fraction.
   std::vector<std::pair<uint64_t, size_t>> order;
-  for (size_t i = 0; i < files.size(); ++i) order.emplace_back(Mix(Mix(seed + 0x9E3779B97F4A7C15) + i), i);
+  for (size_t i = 0; i < files.size(); ++i) order.emplace_back(SplitMixFinal(Mix(seed) + i), i);
   std::sort(order.begin(), order.end());
   std::vector<bool> held(files.size());
   double taken = 0;
@@ -261,13 +256,13 @@ SplitTokens SplitRow(std::shared_ptr<const TokenData> data, double fraction, std
 uint64_t Fingerprint(const TokenData& data) {
   constexpr int64_t kPlaces = 4096;
   const int64_t size = data.size();
-  uint64_t hash = Mix(static_cast<uint64_t>(size) + 0x9E3779B97F4A7C15);
+  uint64_t hash = Mix(static_cast<uint64_t>(size));
   for (int64_t place = 0; place < std::min(size, kPlaces); ++place) {
     // size × place does not overflow for fewer than 2^51 ids.
     const int64_t at = size <= kPlaces ? place : size * place / kPlaces;
     int32_t id = 0;
     data.Read(at, {&id, 1});
-    hash = Mix(hash ^ static_cast<uint32_t>(id)) + 0x9E3779B97F4A7C15;
+    hash = SplitMixFinal(hash ^ static_cast<uint32_t>(id)) + kSplitMixGamma;
   }
   return hash;
 }

@@ -1,19 +1,10 @@
 #include <fmt/format.h>
 
+#include "base/split_mix.h"
 #include "model/weight_source.h"
 
 namespace lodestone {
 namespace {
-
-constexpr uint64_t kGamma = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio, odd: consecutive counters lie far apart
-
-// The finalizer of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): a
-// bijection in which every input bit flips every output bit with probability near one half.
-constexpr uint64_t Mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 // Mean of the sum of four 16-bit words, and the factor that makes its standard deviation 0.02. A word's variance is
 // (2^32 − 1) / 12, the sum's four times that, so its standard deviation is 2^16 / √3 = 37837.2 to six digits.
@@ -24,7 +15,7 @@ constexpr auto kScale = static_cast<float>(0.02 / kWordSumDeviation);
 // One multiply-and-shift hash a value, no division, no table, no branch: some 5 cycles.
 float Gaussian(uint64_t counter) {
   constexpr uint64_t kEvenWords = 0x0000ffff0000ffff;
-  const uint64_t hash = Mix(counter);
+  const uint64_t hash = SplitMixFinal(counter);
   const uint64_t pairs = (hash & kEvenWords) + ((hash >> 16) & kEvenWords);
   const auto sum = static_cast<int32_t>((pairs & 0xffffffff) + (pairs >> 32));
   return static_cast<float>(sum - kMean) * kScale;  // the difference is exact: below 2^24
@@ -56,11 +47,11 @@ class Random final : public WeightSource {
     }
     // A stream a tensor: its start is a hash of seed, kind and layer, so that streams do not overlap in practice.
     const uint64_t tensor =
-        Mix(Mix(seed_ + kGamma) + (static_cast<uint64_t>(id.layer + 1) << 8 | static_cast<uint64_t>(id.kind)));
-    uint64_t counter = tensor + static_cast<uint64_t>(row * shape.columns) * kGamma;
+        SplitMixFinal(Mix(seed_) + (static_cast<uint64_t>(id.layer + 1) << 8 | static_cast<uint64_t>(id.kind)));
+    uint64_t counter = tensor + static_cast<uint64_t>(row * shape.columns) * kSplitMixGamma;
     for (float& value : out) {
       value = Gaussian(counter);
-      counter += kGamma;
+      counter += kSplitMixGamma;
     }
     return {};
   }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/quote.h"
+#include "base/split_mix.h"
 #include "text/utf8.h"
 
 namespace lodestone {
@@ -38,12 +39,7 @@ std::vector<int32_t> FindByteTokens(const Vocabulary& vocabulary) {
 
 }  // namespace
 
-// The finalizer of splitmix64 (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014).
-size_t Bpe::PairHash::operator()(uint64_t pair) const {
-  pair = (pair ^ (pair >> 30)) * 0xBF58476D1CE4E5B9u;
-  pair = (pair ^ (pair >> 27)) * 0x94D049BB133111EBu;
-  return static_cast<size_t>(pair ^ (pair >> 31));
-}
+size_t Bpe::PairHash::operator()(uint64_t pair) const { return static_cast<size_t>(SplitMixFinal(pair)); }
 
 Bpe Bpe::Make(std::span<const Rule> rules, const Settings& settings, const Vocabulary& vocabulary) {
   Bpe model;

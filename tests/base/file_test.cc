@@ -189,5 +189,17 @@ TEST(WriteFileAtomicallyTest, AFailedWriteKeepsTheOldFileAndLeavesNoOther) {
   EXPECT_EQ(folder.FileCount(), 1u);
 }
 
+TEST(CheckWritableTest, TellsWhatStandsInTheWayBeforeAnythingIsWritten) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(CheckWritable(folder.path() / "new.csv").ok());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "new.csv"));
+  EXPECT_TRUE(CheckWritable("relative.csv").ok());
+  EXPECT_TRUE(CheckWritable("/dev/null").ok());
+  EXPECT_NE(CheckWritable(folder.path()).error().message.find("found a directory"), std::string::npos);
+  const Status missing = CheckWritable(folder.path() / "none" / "new.csv");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.error().message.find("there is no folder"), std::string::npos) << missing.error().message;
+}
+
 }  // namespace
 }  // namespace lodestone

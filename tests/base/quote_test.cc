@@ -37,5 +37,12 @@ TEST(Utf8Test, ZeroForWhatIsNotUtf8) {
   }
 }
 
+TEST(ShellQuotedTest, GivesOneWord) {
+  EXPECT_EQ(ShellQuoted("a-b_c/d.e:1,2=3+4@5"), "a-b_c/d.e:1,2=3+4@5");
+  EXPECT_EQ(ShellQuoted(""), "''");
+  EXPECT_EQ(ShellQuoted("two words"), "'two words'");
+  EXPECT_EQ(ShellQuoted("it's $(here)"), "'it'\\''s $(here)'");
+}
+
 }  // namespace
 }  // namespace lodestone

@@ -9,32 +9,13 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "e2e/micro_shape.h"
 #include "e2e/program.h"
 
 namespace lodestone::testing {
 namespace {
 
-// A model of 28,832 parameters.
-constexpr const char* kShape = R"(name = "micro"
-description = "for a test"
-source = "this test"
-architecture = "llama"
-layers = 2
-hidden = 32
-ffn = 64
-heads = 2
-kv_heads = 1
-head_dim = 16
-vocab = 320
-max_positions = 64
-tied_embeddings = true
-norm = "rms"
-norm_eps = 1e-5
-activation = "silu"
-gated_mlp = true
-position = "rotary"
-rope = {theta = 10000, rotary_dim = 16}
-)";
+// Of the micro shape.
 constexpr double kParameters = 28'832, kTokensAStep = 4 * 32, kSteps = 20, kLearningRate = 0.01;
 
 class Ranks : public ::testing::Test {
@@ -45,7 +26,7 @@ class Ranks : public ::testing::Test {
     if (std::system("mpirun --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "there is no mpirun";
     std::string text;
     for (int i = 0; i < 300; ++i) text += "the card turns activations into activations; ";
-    shape_ = folder_.Write("micro.toml", kShape);
+    shape_ = folder_.Write("micro.toml", kMicroShape);
     text_ = folder_.Write("text.txt", text);
     config_ = folder_.Write("train.toml",
                             "kind = \"training\"\n[model]\nshape = \"" + shape_ + "\"\n[data]\ntrain = \"" + text_ +

@@ -12,33 +12,13 @@
 #include <random>
 #include <thread>
 
+#include "e2e/micro_shape.h"
 #include "e2e/program.h"
 
 namespace lodestone::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kShape = R"(name = "micro"
-description = "for a test"
-source = "this test"
-architecture = "llama"
-layers = 2
-hidden = 32
-ffn = 64
-heads = 2
-kv_heads = 1
-head_dim = 16
-vocab = 320
-max_positions = 64
-tied_embeddings = true
-norm = "rms"
-norm_eps = 1e-5
-activation = "silu"
-gated_mlp = true
-position = "rotary"
-rope = {theta = 10000, rotary_dim = 16}
-)";
 
 // Text that repeats itself, so that a few steps learn some of it.
 std::string Text() {
@@ -50,7 +30,7 @@ std::string Text() {
 class Train : public ::testing::Test {
  protected:
   Train() {
-    folder_.Write("micro.toml", kShape);
+    folder_.Write("micro.toml", kMicroShape);
     folder_.Write("text.txt", Text());
   }
 

@@ -114,13 +114,6 @@ class WorkFolder {
   std::string path_;
 };
 
-// What the shell takes as this text and nothing else.
-std::string ShellQuoted(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
 // The interpreter's own word: what a name in $PATH leads to may be a link, a script or a virtual environment.
 Result<SandboxPython> AskPython(const std::string& name) {
   const std::string command = ShellQuoted(name) +

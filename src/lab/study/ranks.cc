@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/quote.h"
 #include "lab/peer.h"
 
 namespace lodestone {
@@ -83,19 +84,7 @@ Result<std::vector<RanksRun>> RanksRuns(const StudyPlan& plan, const std::string
 
 std::string ShellLine(const std::vector<std::string>& words) {
   std::string line;
-  for (const std::string& word : words) {
-    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || std::string_view("-_./:@,=+").find(static_cast<char>(c)) != std::string_view::npos;
-    });
-    line += line.empty() ? "" : " ";
-    if (plain) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += '\'';
-  }
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + ShellQuoted(word);
   return line;
 }
 

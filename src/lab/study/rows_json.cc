@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "lab/study/rows.h"
+#include "report/csv.h"
 
 namespace lodestone {
 namespace {
@@ -34,19 +35,6 @@ Json ToJson(const PublishedTraining& series, size_t point) {
   json.Set("efficiency", series.Efficiency(point)).Set("evidence", ToString(series.evidence));
   json.Set("note", series.note).Set("source", series.source);
   return json;
-}
-
-// RFC 4180.
-std::string CsvField(const Json& value) {
-  if (value.is_null()) return "";
-  const std::string text = value.as_string() != nullptr ? *value.as_string() : value.Dump(-1);
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
 }
 
 // The seconds of a list, none where the key is absent.
@@ -139,7 +127,7 @@ std::string StudyCsv(const StudyReport& report) {
   for (const Json& row : rows) {
     for (size_t i = 0; i < keys.size(); ++i) {
       const Json* value = row.Find(keys[i]);
-      text += fmt::format("{}{}", i == 0 ? "" : ",", value != nullptr ? CsvField(*value) : "");
+      text += fmt::format("{}{}", i == 0 ? "" : ",", value != nullptr ? CsvValue(*value) : "");
     }
     text += '\n';
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/split_mix.h"
 #include "host/cpu.h"
 #include "lab/study/stopwatch.h"
 #include "learn/training_cost.h"
@@ -17,14 +18,6 @@ namespace {
 constexpr int64_t kPieceBytes = 4 << 20;
 // A schedule that no benchmark outlasts: the rate stays as it is.
 constexpr int64_t kSteps = 1 << 20;
-
-// SplitMix64 (G. Steele et al., Fast splittable pseudorandom number generators, 2014).
-uint64_t Mix(uint64_t x) {
-  x += 0x9E3779B97F4A7C15ull;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
-  return x ^ (x >> 31);
-}
 
 }  // namespace
 
