@@ -27,7 +27,7 @@ Status Generate(const Words& words) {
   const Demand demand{.context = static_cast<int64_t>(total), .rows_per_pass = static_cast<int>(prompt)};
   LODESTONE_ASSIGN_OR_RETURN(Placement placement, PlaceOn(spec, model.config, recipe, demand));
   LODESTONE_ASSIGN_OR_RETURN(const int threads, ThreadsToUse({}));
-  LODESTONE_ASSIGN_OR_RETURN(const Machine machine,
+  LODESTONE_ASSIGN_OR_RETURN(const OpenedMachine machine,
                              OpenMachine(spec, std::move(placement), {.compute = true, .threads = threads}));
   std::vector<int32_t> pages(static_cast<size_t>(PagesPerUser(demand.context)));
   std::iota(pages.begin(), pages.end(), 0);  // one user: his pages are all there are

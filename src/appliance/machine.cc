@@ -31,9 +31,9 @@ int DefaultMicroBatches(const std::optional<ApplianceSpec>& spec, int users) {
   return spec ? std::min(users, spec->cards) : 1;
 }
 
-Result<Machine> OpenMachine(const std::optional<ApplianceSpec>& spec, Placement placement,
-                            const MachineOptions& options) {
-  Machine machine;
+Result<OpenedMachine> OpenMachine(const std::optional<ApplianceSpec>& spec, Placement placement,
+                                  const MachineOptions& options) {
+  OpenedMachine machine;
   if (options.compute) machine.threads = std::make_unique<ThreadPool>(options.threads);
   if (spec) {
     machine.timeline = std::make_unique<VirtualTimeline>();

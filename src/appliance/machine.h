@@ -31,7 +31,7 @@ Result<Placement> PlaceOn(const std::optional<ApplianceSpec>& spec, const ModelC
 int DefaultMicroBatches(const std::optional<ApplianceSpec>& spec, int users);
 
 // An open appliance and what it needs to live, in order of construction.
-struct Machine {
+struct OpenedMachine {
   std::unique_ptr<ThreadPool> threads;  // none where no card computes
   std::unique_ptr<Timeline> timeline;
   std::unique_ptr<Appliance> appliance;
@@ -45,8 +45,8 @@ struct MachineOptions {
 };
 
 // One card a used card of the placement. The whole appliance is either this host or simulated.
-Result<Machine> OpenMachine(const std::optional<ApplianceSpec>& spec, Placement placement,
-                            const MachineOptions& options);
+Result<OpenedMachine> OpenMachine(const std::optional<ApplianceSpec>& spec, Placement placement,
+                                  const MachineOptions& options);
 
 // Threads to compute with: the option if given, else LODESTONE_THREADS, else the affinity mask of this process.
 Result<int> ThreadsToUse(std::optional<int64_t> option);

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include "appliance/machine.h"
+#include "base/quote.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/hardware_figures.h"
+#include "cli/hardware_machines.h"
 #include "cli/layout.h"
 #include "cli/output.h"
+#include "hardware/hardware_catalog.h"
 #include "host/cpu.h"
 #include "host/energy.h"
 #include "kernels/dispatch.h"
@@ -19,29 +23,14 @@ double CardMemory(const ApplianceSpec& spec) {
   return spec.card.chip.cores.value * spec.card.chip.core_memory_bytes.value;
 }
 
-Json ToJson(const Figure& figure) {
-  Json json;
-  json.Set("value", figure.value).Set("source", ToString(figure.source)).Set("note", figure.note);
-  json.Set("low", figure.low ? Json(*figure.low) : Json(nullptr));
-  json.Set("high", figure.high ? Json(*figure.high) : Json(nullptr));
-  return json;
-}
-
 Json ToJson(const ApplianceSpec& spec) {
   Json figures;
-  for (const NamedFigure& named : FiguresOf(spec)) figures.Set(named.name, ToJson(named.figure));
+  for (const NamedFigure& named : FiguresOf(spec)) figures.Set(named.name, cli::ToJson(named));
   Json json;
   json.Set("name", spec.name).Set("description", spec.description).Set("cards", spec.cards);
   json.Set("cards_per_server", spec.cards_per_server).Set("cards_per_switch", spec.cards_per_switch);
   json.Set("card", spec.card.name).Set("figures", std::move(figures));
   return json;
-}
-
-// ", 32 to 128", ", at most 55", or nothing.
-std::string RangeOf(const Figure& figure) {
-  if (figure.low && figure.high) return fmt::format(", {} to {}", PlainNumber(*figure.low), PlainNumber(*figure.high));
-  if (figure.low) return fmt::format(", at least {}", PlainNumber(*figure.low));
-  return figure.high ? fmt::format(", at most {}", PlainNumber(*figure.high)) : "";
 }
 
 Json OptionalBytes(const std::optional<int64_t>& bytes) { return bytes ? Json(*bytes) : Json(nullptr); }
@@ -92,33 +81,77 @@ class HardwareCommand final : public Command {
   CommandLine Line() override {
     return {
         .name = "hardware",
-        .summary = "The appliances that can be simulated, and this host.",
+        .summary = "The machines that can be simulated or estimated, and this host.",
         .details =
-            "Every figure carries its source: data sheet, paper, derived (with the arithmetic), measured, or "
-            "assumed (with the reason and the range).",
-        .options = {{"--json", "", "The same as JSON.", &json_}},
-        .operand = "NAME",
-        .operand_help = "An appliance of the list or a TOML file: every figure with its source; or 'cpu': this host.",
-        .operand_target = &name_,
-        .examples = {{"the list, and this host", "lodestone hardware"},
-                     {"every figure of the 16-card server", "lodestone hardware northpole-16"}}};
+            "Alone: the appliances that can be simulated, and this host. Every figure carries its source: data sheet, "
+            "paper, derived (with the arithmetic), measured, or assumed (with the reason and the range).",
+        .options = {{.name = "--format",
+                     .value = "F",
+                     .help = "text, json, or csv (list) (default text).",
+                     .target = &format_},
+                    {.name = "--stack",
+                     .value = "S",
+                     .help = "show: the efficiency factors under this software.",
+                     .target = &stack_},
+                    {"--json", "", "The same as --format json.", &json_}},
+        .operand = "list | NAME | show NAME | check FILE",
+        .operand_help =
+            "list: every machine, a line each. NAME: every figure of an appliance or a machine of the list, or of a "
+            "TOML file, with its source; 'cpu': this host. show: the same, seen as a machine: ridge points and "
+            "efficiency factors. check: reads a file of your own and says what is wrong or missing in it.",
+        .operands_target = &words_,
+        .examples = {{"the appliances, and this host", "lodestone hardware"},
+                     {"every machine that can be estimated", "lodestone hardware list"},
+                     {"every figure of the 16-card server", "lodestone hardware northpole-16"},
+                     {"a GPU, and what it reaches under vLLM", "lodestone hardware show h100-sxm --stack vllm"},
+                     {"a file made from a data sheet", "lodestone hardware check my-accelerator.toml"}}};
   }
 
   Status Run() override {
-    if (!name_) return ShowAll();
-    LODESTONE_ASSIGN_OR_RETURN(const std::optional<ApplianceSpec> spec, OpenAppliance(*name_));
+    LODESTONE_ASSIGN_OR_RETURN(const HardwareFormat format, Format());
+    if (words_.empty()) return ShowAll(format);
+    const std::string& verb = words_.front();
+    const bool takes_name = verb == "show" || verb == "check";
+    if (const size_t expected = takes_name ? 2 : 1; words_.size() != expected) {
+      return Unsupported(takes_name && words_.size() < expected
+                             ? fmt::format("hardware {}: found nothing behind it, expected a {}", verb,
+                                           verb == "show" ? "name or a file" : "file")
+                             : fmt::format("hardware {}: found {} too many", verb, Quoted(words_[expected])));
+    }
+    if (verb == "list") return ListMachines(format);
+    if (verb == "show" && words_[1] != "cpu") return ShowMachine(words_[1], stack_, format);
+    if (verb == "check") return CheckMachine(words_[1], format);
+    const std::string& name = words_.back();
+    if (name != "cpu" && !IsAppliance(name)) return ShowMachine(name, stack_, format);
+    if (format == HardwareFormat::kCsv) return Unsupported("--format csv is for 'hardware list'");
+    LODESTONE_ASSIGN_OR_RETURN(const std::optional<ApplianceSpec> spec, OpenAppliance(name));
+    const bool json = format == HardwareFormat::kJson;
     if (!spec) {
-      json_ ? PrintJson(HostJson()) : Print(HostText());
+      json ? PrintJson(HostJson()) : Print(HostText());
     } else {
-      json_ ? PrintJson(ToJson(*spec)) : ShowFigures(*spec);
+      json ? PrintJson(ToJson(*spec)) : ShowFigures(*spec);
     }
     return {};
   }
 
  private:
-  Status ShowAll() const {
+  Result<HardwareFormat> Format() const {
+    if (json_ || format_ == "json") return HardwareFormat::kJson;
+    if (format_ == "csv") return HardwareFormat::kCsv;
+    if (format_ == "text") return HardwareFormat::kText;
+    return Invalid(fmt::format("--format: {} is none of text, json, csv", Quoted(format_)));
+  }
+
+  // A file that cannot be read as one is a machine's, whose reader says what is wrong.
+  static bool IsAppliance(const std::string& name) {
+    if (IsHardwarePath(name)) return LoadAppliance(name).ok();
+    return KindOfHardware(name) == "appliance";
+  }
+
+  static Status ShowAll(HardwareFormat format) {
+    if (format == HardwareFormat::kCsv) return Unsupported("--format csv is for 'hardware list'");
     LODESTONE_ASSIGN_OR_RETURN(const std::vector<ApplianceSpec> appliances, CatalogAppliances());
-    if (json_) {
+    if (format == HardwareFormat::kJson) {
       Json::Array list;
       for (const ApplianceSpec& spec : appliances) list.push_back(ToJson(spec));
       Json json;
@@ -135,7 +168,10 @@ class HardwareCommand final : public Command {
     for (const ApplianceSpec& spec : appliances) {
       Print(Wrap(fmt::format("  {}: {}", spec.name, spec.description), kWidth, 4) + "\n");
     }
-    Print("\n'lodestone hardware NAME' shows every figure with its source.\n\nThis host, --appliance cpu\n\n");
+    Print(fmt::format(
+        "\n'lodestone hardware NAME' shows every figure with its source; 'lodestone hardware list' names the\n"
+        "{} machines that can be estimated.\n\nThis host, --appliance cpu\n\n",
+        HardwareNames("machine").size() + appliances.size()));
     Print(HostText());
     return {};
   }
@@ -143,15 +179,11 @@ class HardwareCommand final : public Command {
   static void ShowFigures(const ApplianceSpec& spec) {
     Print(fmt::format("{}: {} of {}, {} a server, {} a PCIe switch\n{}\n", spec.name, Counted(spec.cards, "card"),
                       spec.card.name, spec.cards_per_server, spec.cards_per_switch, Wrap(spec.description, kWidth, 0)));
-    for (const NamedFigure& named : FiguresOf(spec)) {
-      const Figure& figure = named.figure;
-      Print(fmt::format("\n  {} = {} ({}{})\n", named.name, PlainNumber(figure.value), ToString(figure.source),
-                        RangeOf(figure)));
-      if (!figure.note.empty()) Print(Wrap("      " + figure.note, kWidth, 6) + "\n");
-    }
+    for (const NamedFigure& named : FiguresOf(spec)) Print("\n" + ShowFigure(named, ""));
   }
 
-  std::optional<std::string> name_;
+  std::vector<std::string> words_;
+  std::string format_ = "text", stack_;
   bool json_ = false;
 };
 

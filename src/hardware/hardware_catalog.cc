@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <system_error>
 
 #include "base/catalog.h"
@@ -25,28 +26,47 @@ Result<HardwareFile> Parse(const CatalogFile& file) {
   return parsed;
 }
 
-std::string KindOf(const Json& json) {
-  const Json* kind = json.Find("kind");
+std::string WithArticle(std::string_view kind) {
+  if (kind == "assumptions") return "a file of assumptions";
+  if (kind == "efficiency") return "a file of efficiency factors";
+  return fmt::format("{} {}", kind == "appliance" ? "an" : "a", kind);
+}
+
+// The kind of every file, by its name. Read once, as the catalogue has dozens of files.
+const std::map<std::string, std::string, std::less<>>& Kinds() {
+  static const auto kinds = [] {
+    std::map<std::string, std::string, std::less<>> kinds_of;
+    for (const CatalogFile& file : CatalogFilesIn("hardware")) {
+      const Result<HardwareFile> parsed = Parse(file);
+      if (parsed.ok()) kinds_of.emplace(file.stem(), KindOf(parsed->json));
+    }
+    return kinds_of;
+  }();
+  return kinds;
+}
+
+}  // namespace
+
+std::string KindOf(const Json& toml) {
+  const Json* kind = toml.Find("kind");
   const std::string* text = kind == nullptr ? nullptr : kind->as_string();
   return text == nullptr ? std::string() : *text;
 }
 
-std::string WithArticle(std::string_view kind) {
-  if (kind == "assumptions") return "a file of assumptions";
-  return fmt::format("{} {}", kind == "appliance" ? "an" : "a", kind);
+std::string KindOfHardware(std::string_view name) {
+  const auto found = Kinds().find(name);
+  return found == Kinds().end() ? std::string() : found->second;
 }
 
-bool IsPath(const std::string& text) { return text.find('/') != std::string::npos || text.ends_with(".toml"); }
-
-}  // namespace
+bool IsHardwarePath(std::string_view text) {
+  return text.find('/') != std::string_view::npos || text.ends_with(".toml");
+}
 
 std::vector<std::string> HardwareNames(std::string_view kind) {
   std::vector<std::string> names;
-  for (const CatalogFile& file : CatalogFilesIn("hardware")) {
-    const Result<HardwareFile> parsed = Parse(file);
-    if (parsed.ok() && KindOf(parsed->json) == kind) names.emplace_back(file.stem());
+  for (const auto& [name, its_kind] : Kinds()) {
+    if (its_kind == kind) names.push_back(name);
   }
-  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -67,7 +87,7 @@ Result<HardwareFile> FindHardwareFile(std::string_view kind, std::string_view na
 }
 
 Result<ApplianceSpec> LoadAppliance(const std::string& name_or_path) {
-  if (IsPath(name_or_path)) {
+  if (IsHardwarePath(name_or_path)) {
     std::error_code ignored;
     if (!std::filesystem::exists(name_or_path, ignored)) {
       return NotFound(fmt::format("no appliance file {}: it does not exist; the catalogue has {}", Quoted(name_or_path),

@@ -23,7 +23,7 @@ std::vector<int32_t> AloneInCpp(std::vector<int32_t> tokens, const char* recipe)
   const Demand demand{.users = 1, .context = 80, .rows_per_pass = 1};
   Result<Placement> placement = PlaceOn({}, model->config, *ParseRecipe(recipe), demand);
   EXPECT_TRUE(placement.ok());
-  Result<Machine> machine = OpenMachine({}, *std::move(placement), {.compute = true, .threads = 1});
+  Result<OpenedMachine> machine = OpenMachine({}, *std::move(placement), {.compute = true, .threads = 1});
   EXPECT_TRUE(machine.ok() && machine->appliance->Configure(model->weights.get(), 2).ok());
   const std::vector<int32_t> pages{1, 0};
   const size_t prompt = tokens.size();

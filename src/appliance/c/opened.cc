@@ -128,7 +128,7 @@ Answer OpenedAppliance::Configure(std::shared_ptr<OpenedModel> model, const lode
   if (pages > INT_MAX) return Infeasible(fmt::format("{} KV pages, expected at most {}", pages, INT_MAX));
 
   // The machine is this appliance's only once all went well: a refusal can be followed by another demand.
-  LODESTONE_ASSIGN_OR_RETURN(Machine machine, OpenMachine(spec_, std::move(placement), options_));
+  LODESTONE_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(spec_, std::move(placement), options_));
   const Status loaded = machine.appliance->Configure(model->model.weights.get(), static_cast<int>(pages));
   if (!loaded.ok()) return Explain(loaded.error(), recipe);
   rows_per_pass_ = demand.rows_per_pass;

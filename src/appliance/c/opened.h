@@ -54,8 +54,8 @@ class OpenedAppliance {
   std::optional<ApplianceSpec> spec_;
   MachineOptions options_;
 
-  std::shared_ptr<OpenedModel> model_;  // outlives the cards, which may read its mapped weights
-  std::optional<Machine> machine_;      // once configured
+  std::shared_ptr<OpenedModel> model_;    // outlives the cards, which may read its mapped weights
+  std::optional<OpenedMachine> machine_;  // once configured
   int rows_per_pass_ = 0, pages_ = 0, pages_per_user_ = 0;
   std::deque<uint64_t> inside_;  // ids of passes, oldest first
   Tensor logits_;                // of the pass that came out last
