@@ -1,4 +1,4 @@
-# The files of catalog/<folder>/*.toml as string literals of one generated source, so that the program is one file.
+# The files of catalog/<folder>/ that end in .toml or .csv as string literals of one generated source, so that the program is one file.
 #
 # Included, it defines lodestone_embed_catalog(SOURCE_VARIABLE). Run as a script (cmake -P) it writes the source; the names
 # of the files are part of the command, so that adding, removing or editing one rebuilds it.
@@ -9,7 +9,7 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
   # Sets SOURCE_VARIABLE to the generated source, which defines lodestone::CatalogFiles() of base/catalog.h.
   function(lodestone_embed_catalog source_variable)
     set(root ${PROJECT_SOURCE_DIR}/catalog)
-    file(GLOB files RELATIVE ${root} CONFIGURE_DEPENDS ${root}/*/*.toml)
+    file(GLOB files RELATIVE ${root} CONFIGURE_DEPENDS ${root}/*/*.toml ${root}/*/*.csv)
     list(SORT files)
     set(depends ${files})
     list(TRANSFORM depends PREPEND ${root}/)
@@ -33,7 +33,7 @@ foreach(name IN LISTS names)
   if(NOT clash EQUAL -1)
     message(FATAL_ERROR "catalog/${name}: contains )catalog\", which ends the literal that would hold the file")
   endif()
-  string(APPEND entries "    CatalogFile{\"${name}\", R\"catalog(${contents})catalog\"},\n")
+  string(APPEND entries "    CatalogFile{\"${name}\", R\"catalog(${contents})catalog\"sv},\n")
   math(EXPR count "${count} + 1")
 endforeach()
 file(WRITE ${OUTPUT} "// Generated from catalog/ by cmake/EmbedCatalog.cmake.
@@ -44,6 +44,7 @@ file(WRITE ${OUTPUT} "// Generated from catalog/ by cmake/EmbedCatalog.cmake.
 namespace lodestone {
 
 std::span<const CatalogFile> CatalogFiles() {
+  using namespace std::string_view_literals;
   static constexpr std::array<CatalogFile, ${count}> kFiles{
 ${entries}  };
   return kFiles;

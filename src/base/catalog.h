@@ -15,7 +15,7 @@ struct CatalogFile {
   std::string_view stem() const;
 };
 
-// All files catalog/<folder>/*.toml, sorted by path.
+// All files catalog/<folder>/*.toml and *.csv, sorted by path.
 std::span<const CatalogFile> CatalogFiles();
 // Those of catalog/<folder>/, such as "models"; empty for a folder that does not exist.
 std::vector<CatalogFile> CatalogFilesIn(std::string_view folder);

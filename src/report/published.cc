@@ -65,6 +65,9 @@ Result<PublishedPoint> ReadPoint(const Json& entry, const std::string& file, con
   point.name = reader.RequireString("name");
   point.system = reader.RequireString("system");
   point.meaning = reader.RequireString("meaning");
+  point.machine = reader.OptionalString("machine", "");
+  point.stack = reader.OptionalString("stack", "");
+  point.recipe = reader.OptionalString("recipe", "");
   const Json* cells = reader.Require("figures");
   const Json* ratios = reader.Require("ratios");
   LODESTONE_RETURN_IF_ERROR(reader.Finish());
@@ -150,6 +153,7 @@ Result<PublishedRun> ParsePublishedRun(const Json& toml, const std::string& file
 Result<std::vector<PublishedRun>> CatalogPublishedRuns() {
   std::vector<PublishedRun> runs;
   for (const CatalogFile& file : CatalogFilesIn("published")) {
+    if (!file.path.ends_with(".toml")) continue;
     const std::string name = fmt::format("catalog/{}", file.path);
     LODESTONE_ASSIGN_OR_RETURN(const Json toml, ParseToml(file.contents, name));
     if (toml.Find("kind") != nullptr) continue;

@@ -39,6 +39,7 @@ struct PublishedRatio {
 // Another machine on the same workload, which the document compares with the run.
 struct PublishedPoint {
   std::string name, system, meaning;
+  std::string machine, stack, recipe;  // of the catalogue; empty: not said
   std::vector<PublishedCell> cells;
   std::vector<PublishedRatio> ratios;
 };

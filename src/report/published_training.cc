@@ -3,88 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
-
-#include "base/catalog.h"
-#include "base/quote.h"
+#include <tuple>
 
 namespace lodestone {
 namespace {
-
-constexpr int64_t kMaxCount = 1'000'000'000;
-constexpr double kMaxRate = 1e15;
-
-Result<std::vector<PublishedTraining::Point>> ReadPoints(ObjectReader& reader) {
-  const Json* devices_json = reader.Require("devices");
-  const Json* rates_json = reader.Require("rates");
-  LODESTONE_RETURN_IF_ERROR(reader.status());
-  const Json::Array *devices = devices_json->as_array(), *rates = rates_json->as_array();
-  if (devices == nullptr || rates == nullptr || devices->empty() || devices->size() != rates->size()) {
-    reader.Fail("rates", "expected devices and rates to be two lists of the same length, at least one value each");
-    return reader.status().error();
-  }
-  std::vector<PublishedTraining::Point> points;
-  for (size_t i = 0; i < devices->size(); ++i) {
-    const int64_t* count = (*devices)[i].as_int();
-    const std::optional<double> rate = (*rates)[i].as_number();
-    if (count == nullptr || *count < (points.empty() ? 1 : points.back().devices + 1) || *count > kMaxCount) {
-      reader.Fail("devices", "expected ascending whole numbers from 1");
-    } else if (!rate || !(*rate > 0 && *rate < kMaxRate)) {
-      reader.Fail("rates", "expected positive numbers");
-    }
-    LODESTONE_RETURN_IF_ERROR(reader.status());
-    points.push_back({*count, *rate});
-  }
-  return points;
-}
-
-Result<PublishedTraining> ReadSeries(const Json& entry, const std::string& file, const std::string& path) {
-  ObjectReader reader(entry, file, path);
-  PublishedTraining series;
-  series.system = reader.RequireString("system");
-  series.device = reader.RequireString("device");
-  series.model = reader.RequireString("model");
-  series.sequence = reader.RequireInt("sequence", 0, kMaxCount);
-  series.note = reader.OptionalString("note", "");
-  const std::string unit = reader.RequireString("unit");
-  if (unit != "samples/s" && unit != "tokens/s") {
-    reader.Fail("unit", fmt::format("found {}, expected 'samples/s' or 'tokens/s'", Quoted(unit)));
-  }
-  series.tokens = unit == "tokens/s";
-  const std::string evidence = reader.RequireString("evidence");
-  const std::optional<FigureKind> kind = ParseFigureKind(evidence);
-  if (!kind) {
-    reader.Fail("evidence", fmt::format("found {}, expected 'quoted', 'derived' or 'elsewhere'", Quoted(evidence)));
-  }
-  LODESTONE_ASSIGN_OR_RETURN(series.points, ReadPoints(reader));
-  LODESTONE_RETURN_IF_ERROR(reader.Finish());
-  series.evidence = *kind;
-  return series;
-}
-
-Result<PublishedUnknown> ReadUnknown(const Json& entry, const std::string& file, const std::string& path) {
-  ObjectReader reader(entry, file, path);
-  PublishedUnknown unknown{.model = reader.RequireString("model"), .what = reader.RequireString("what")};
-  LODESTONE_RETURN_IF_ERROR(reader.Finish());
-  return unknown;
-}
-
-// Reads each table of the array `key`, which may be absent.
-template <typename T, typename Read>
-Status ReadTables(ObjectReader& reader, const char* key, const Read& read, std::vector<T>& all) {
-  const Json* json = reader.Optional(key);
-  if (json == nullptr) return {};
-  const Json::Array* tables = json->as_array();
-  if (tables == nullptr) {
-    reader.Fail(key, fmt::format("found {}, expected tables [[{}]]", json->TypeName(), key));
-    return reader.status();
-  }
-  for (size_t i = 0; i < tables->size(); ++i) {
-    LODESTONE_ASSIGN_OR_RETURN(T one, read((*tables)[i], reader.file(), fmt::format("{}[{}]", key, i)));
-    all.push_back(std::move(one));
-  }
-  return {};
-}
 
 std::optional<double> Converted(const PublishedTraining& series, size_t point, bool to_tokens) {
   const double rate = series.points[point].rate;
@@ -92,6 +14,17 @@ std::optional<double> Converted(const PublishedTraining& series, size_t point, b
   if (series.sequence == 0) return std::nullopt;
   const auto length = static_cast<double>(series.sequence);
   return to_tokens ? rate * length : rate / length;
+}
+
+bool SameSeries(const PublishedRow& a, const PublishedRow& b) {
+  const auto key = [](const PublishedRow& r) {
+    return std::tie(r.source, r.system, r.device, r.shape, r.prompt_tokens, r.unit, r.kind);
+  };
+  return key(a) == key(b);
+}
+
+void AddNote(PublishedTraining& series, const std::string& note) {
+  if (!note.empty()) series.note += (series.note.empty() ? "" : "; ") + note;
 }
 
 }  // namespace
@@ -104,32 +37,45 @@ double PublishedTraining::Efficiency(size_t point) const {
 std::optional<double> PublishedTraining::SamplesPerSecond(size_t point) const { return Converted(*this, point, false); }
 std::optional<double> PublishedTraining::TokensPerSecond(size_t point) const { return Converted(*this, point, true); }
 
-Result<PublishedTrainingFile> ParsePublishedTraining(const Json& toml, const std::string& file) {
-  ObjectReader reader(toml, file);
-  const std::string kind = reader.RequireString("kind");
-  if (kind != kTrainingKind) {
-    reader.Fail("kind", fmt::format("found {}, expected '{}'", Quoted(kind), kTrainingKind));
+Result<std::vector<PublishedTraining>> TrainingSeriesOf(std::span<const PublishedRow> rows) {
+  std::vector<PublishedTraining> all;
+  const PublishedRow* before = nullptr;
+  for (const PublishedRow& row : rows) {
+    if (row.metric != "training_throughput") continue;
+    const bool first = before == nullptr || !SameSeries(*before, row);
+    if (row.devices <= (first ? 0 : before->devices)) {
+      return Invalid(fmt::format("{}:{}: column 'devices': found {}, expected the devices of a series to ascend from 1",
+                                 row.file, row.line, row.devices));
+    }
+    if (first) {
+      all.push_back({.system = row.system,
+                     .device = row.device,
+                     .source = row.source,
+                     .model = row.shape,
+                     .sequence = row.prompt_tokens,
+                     .note = "",
+                     .tokens = row.unit == "tokens/s",
+                     .evidence = row.kind,
+                     .points = {}});
+    }
+    AddNote(all.back(), row.note);
+    if (!row.caution.empty()) AddNote(all.back(), fmt::format("{} devices: {}", row.devices, row.caution));
+    all.back().points.push_back({row.devices, row.value});
+    before = &row;
   }
-  reader.RequireString("title");
-  const std::string source = reader.RequireString("source");
-  PublishedTrainingFile all;
-  LODESTONE_RETURN_IF_ERROR(ReadTables(reader, "series", ReadSeries, all.series));
-  LODESTONE_RETURN_IF_ERROR(ReadTables(reader, "unavailable", ReadUnknown, all.unavailable));
-  LODESTONE_RETURN_IF_ERROR(reader.Finish());
-  for (PublishedTraining& series : all.series) series.source = source;
   return all;
 }
 
 Result<PublishedTrainingFile> CatalogPublishedTraining() {
+  LODESTONE_ASSIGN_OR_RETURN(const std::span<const PublishedRow> rows, CatalogPublishedRows());
+  LODESTONE_ASSIGN_OR_RETURN(const std::vector<PublishedSource> sources, CatalogPublishedSources());
   PublishedTrainingFile all;
-  for (const CatalogFile& file : CatalogFilesIn("published")) {
-    const std::string name = fmt::format("catalog/{}", file.path);
-    LODESTONE_ASSIGN_OR_RETURN(const Json toml, ParseToml(file.contents, name));
-    const Json* kind = toml.Find("kind");
-    if (kind == nullptr || kind->as_string() == nullptr || *kind->as_string() != kTrainingKind) continue;
-    LODESTONE_ASSIGN_OR_RETURN(PublishedTrainingFile one, ParsePublishedTraining(toml, name));
-    std::move(one.series.begin(), one.series.end(), std::back_inserter(all.series));
-    std::move(one.unavailable.begin(), one.unavailable.end(), std::back_inserter(all.unavailable));
+  LODESTONE_ASSIGN_OR_RETURN(all.series, TrainingSeriesOf(rows));
+  LODESTONE_ASSIGN_OR_RETURN(all.unavailable, CatalogPublishedUnknowns());
+  for (PublishedTraining& series : all.series) {
+    const auto found =
+        std::find_if(sources.begin(), sources.end(), [&](const auto& source) { return source.key == series.source; });
+    if (found != sources.end()) series.source = found->title;
   }
   return all;
 }

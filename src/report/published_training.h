@@ -1,30 +1,17 @@
-// Training rates that others published, read from catalog/published/: series over numbers of devices, and what their
-// documents leave unknown.
-//
-//   kind = "training"
-//   title = "GenSLM scaling"            source = "…"
-//
-//   [[series]]
-//   system = "Polaris"                  device = "A100"
-//   model = "genslm-25m"                sequence = 2048          # 0: not printed
-//   devices = [4, 8]                    rates = [99.69, 196.89]
-//   unit = "samples/s"                  # or "tokens/s"
-//   evidence = "quoted"                 # as FigureKind
-//   note = "…"                          # may be left out
-//
-//   [[unavailable]]
-//   model = "gpt2-xl"                   what = "throughput of a device"
+// Training rates that others published, as series over numbers of devices, built from the rows of metric
+// "training_throughput" in catalog/published/; and what their documents leave unknown.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "base/json.h"
 #include "base/status.h"
 #include "report/published.h"
+#include "report/published_rows.h"
+#include "report/published_sources.h"
 
 namespace lodestone {
 
@@ -34,10 +21,11 @@ struct PublishedTraining {
     double rate = 0;  // of the whole system
   };
 
-  std::string system, device, source;
+  std::string system, device;
+  std::string source;    // its title
   std::string model;     // a shape of the catalogue
   int64_t sequence = 0;  // 0: not printed
-  std::string note;      // how the run differs or what is inferred; empty where there is nothing to say
+  std::string note;      // how the run differs, what is inferred or suspect; empty where there is nothing to say
   bool tokens = false;   // rates are tokens/s, otherwise samples/s
   FigureKind evidence = FigureKind::kQuoted;
   std::vector<Point> points;  // at least one, by ascending devices
@@ -49,21 +37,16 @@ struct PublishedTraining {
   std::optional<double> TokensPerSecond(size_t point) const;
 };
 
-// Looked for in the sources and not found.
-struct PublishedUnknown {
-  std::string model, what;
-};
-
 struct PublishedTrainingFile {
   std::vector<PublishedTraining> series;
   std::vector<PublishedUnknown> unavailable;
 };
 
-inline constexpr std::string_view kTrainingKind = "training";
-
-// Refused with file and line: unknown keys, values out of range, lists of different lengths or not ascending.
-Result<PublishedTrainingFile> ParsePublishedTraining(const Json& toml, const std::string& file);
-// All files of that kind in one.
+// Rows of one system, device, model, sequence and unit that follow each other are a series; rows of other metrics are
+// passed over. `source` is the key, the note gathers the notes and cautions of its rows. Refused with file and line:
+// devices that are not said or do not ascend within a series.
+Result<std::vector<PublishedTraining>> TrainingSeriesOf(std::span<const PublishedRow> rows);
+// All of the catalogue.
 Result<PublishedTrainingFile> CatalogPublishedTraining();
 
 }  // namespace lodestone

@@ -58,22 +58,48 @@ TEST(PublishedTraining, EverySeriesHasASourceAndWhatIsUnknownIsSaid) {
                           [](const PublishedUnknown& unknown) { return unknown.model == "gpt2-xl"; }));
 }
 
-TEST(PublishedTraining, RefusesWithFileAndLine) {
-  const std::string head = "kind = 'training'\ntitle = 't'\nsource = 's'\n[[series]]\nsystem = 'x'\ndevice = 'd'\n";
-  const std::string rest = "model = 'm'\nsequence = 8\nunit = 'samples/s'\nevidence = 'quoted'\n";
+TEST(PublishedTraining, ASeriesIsTheRowsOfOneRunByAscendingDevices) {
+  const std::string head = "source,system,device,shape,prompt_tokens,devices,metric,value,unit,caution,note\n";
+  const auto read = [&](const std::string& lines) {
+    const auto rows = ParsePublishedRows(head + lines, "p.csv");
+    EXPECT_TRUE(rows.ok()) << rows.error().message;
+    return TrainingSeriesOf(*rows);
+  };
+  const auto series = read(
+      "s,x,d,m,8,2,training_throughput,10,,,first\n"
+      "s,x,d,m,8,2,power,300,,,\n"
+      "s,x,d,m,8,4,training_throughput,19,,slow,\n"
+      "s,x,d,m,16,1,training_throughput,70,tokens/s,,\n");
+  ASSERT_TRUE(series.ok()) << series.error().message;
+  ASSERT_EQ(series->size(), 2u);
+  EXPECT_EQ((*series)[0].points.size(), 2u);
+  EXPECT_EQ((*series)[0].note, "first; 4 devices: slow");
+  EXPECT_DOUBLE_EQ((*series)[0].Efficiency(1), 0.95);
+  EXPECT_TRUE((*series)[1].tokens);
+  EXPECT_EQ(*(*series)[1].SamplesPerSecond(0), 70.0 / 16);
+
+  const auto descending = read("s,x,d,m,8,2,training_throughput,10,,,\ns,x,d,m,8,2,training_throughput,11,,,\n");
+  ASSERT_FALSE(descending.ok());
+  EXPECT_NE(descending.error().message.find("p.csv:3: column 'devices': found 2"), std::string::npos);
+  EXPECT_FALSE(read("s,x,d,m,8,0,training_throughput,10,,,\n").ok());
+}
+
+TEST(PublishedSources, RefusesWithFileAndLine) {
+  const std::string head = "kind = 'sources'\n";
   const auto refused = [&](const std::string& lines) {
-    const Result<Json> toml = ParseToml(head + rest + lines, "p.toml");
+    const Result<Json> toml = ParseToml(lines, "p.toml");
     EXPECT_TRUE(toml.ok());
-    const Result<PublishedTrainingFile> file = ParsePublishedTraining(*toml, "p.toml");
+    const auto file = ParsePublishedSources(*toml, "p.toml");
     return file.ok() ? std::string() : file.error().message;
   };
-  EXPECT_EQ(refused("devices = [1, 2]\nrates = [1.0, 2]\n"), "");
-  EXPECT_NE(refused("devices = [1]\nrates = [1.0, 2]\n").find("p.toml:12: key 'series[0].rates'"), std::string::npos)
-      << refused("devices = [1]\nrates = [1.0, 2]\n");
-  EXPECT_NE(refused("devices = [2, 1]\nrates = [1.0, 2]\n").find("ascending"), std::string::npos);
-  EXPECT_NE(refused("devices = [1]\nrates = [-1]\n").find("positive"), std::string::npos);
-  EXPECT_NE(refused("devices = [1]\nrates = [1]\ncolour = 'red'\n").find("colour"), std::string::npos);
-  EXPECT_NE(refused("").find("devices"), std::string::npos);
+  const std::string one = "[[source]]\nkey = 'a'\ntitle = 't'\naddress = 'x'\nlicence = 'l'\n";
+  EXPECT_EQ(refused(head), "");
+  EXPECT_EQ(refused(head + one + "[[unavailable]]\nmodel = 'm'\nwhat = 'w'\n"), "");
+  EXPECT_NE(refused("kind = 'hardware'\n").find("p.toml:1"), std::string::npos);
+  EXPECT_NE(refused(head + one + one).find("'a' is given twice"), std::string::npos);
+  EXPECT_NE(refused(head + one + "colour = 'red'\n").find("colour"), std::string::npos);
+  EXPECT_NE(refused(head + "[[source]]\nkey = 'a'\n").find("title"), std::string::npos);
+  EXPECT_NE(refused(head + "source = 3\n").find("expected tables [[source]]"), std::string::npos);
 }
 
 }  // namespace
