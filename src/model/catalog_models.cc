@@ -35,8 +35,8 @@ const Names<Architecture>& ArchitectureNames() {
   static const Names<Architecture> kNames = [] {
     Names<Architecture> names;
     for (const Architecture a :
-         {Architecture::kLlama, Architecture::kMistral, Architecture::kQwen2, Architecture::kQwen3,
-          Architecture::kGranite, Architecture::kGpt2, Architecture::kGptNeoX}) {
+         {Architecture::kLlama, Architecture::kMistral, Architecture::kMixtral, Architecture::kQwen2,
+          Architecture::kQwen3, Architecture::kGranite, Architecture::kGpt2, Architecture::kGptNeoX}) {
       names.emplace_back(ToString(a), a);
     }
     return names;
@@ -99,6 +99,8 @@ Result<ModelConfig> ParseCatalogModel(const Json& toml, const std::string& file)
   config.layers = Dimension(reader, "layers", kMaxLayers);
   config.hidden = Dimension(reader, "hidden", kMaxHidden);
   config.ffn = Dimension(reader, "ffn", kMaxFfn);
+  config.experts = static_cast<int>(reader.OptionalInt("experts", 0, 1, kMaxFfn));
+  config.experts_per_token = static_cast<int>(reader.OptionalInt("experts_per_token", 0, 1, kMaxFfn));
   config.heads = Dimension(reader, "heads", kMaxHeads);
   config.kv_heads = Dimension(reader, "kv_heads", kMaxHeads);
   config.head_dim = Dimension(reader, "head_dim", kMaxHeadDim);

@@ -176,6 +176,10 @@ class Checkpoint final : public WeightSource {
 }  // namespace
 
 Result<std::unique_ptr<WeightSource>> OpenCheckpoint(const std::string& directory, const ModelConfig& config) {
+  if (config.experts > 0) {
+    return Unsupported(
+        fmt::format("{}: a mixture of {} experts; experts are estimated, not computed", directory, config.experts));
+  }
   if (config.stored) return OpenPackedCheckpoint(directory, config);
   return Checkpoint::Open(directory, config);
 }

@@ -68,6 +68,7 @@ std::string LlamaName(const WeightId& id) {
     case WeightKind::kAttentionNormBias:
     case WeightKind::kMlpNormBias:
     case WeightKind::kFinalNormBias:
+    case WeightKind::kRouter:
     case WeightKind::kAttentionInputStep:
     case WeightKind::kQueryStep:
     case WeightKind::kKeyStep:
@@ -128,6 +129,7 @@ std::string Gpt2Name(const WeightId& id, std::string_view prefix) {
     case WeightKind::kKNorm:
     case WeightKind::kGate:
     case WeightKind::kGateBias:
+    case WeightKind::kRouter:
     case WeightKind::kAttentionInputStep:
     case WeightKind::kQueryStep:
     case WeightKind::kKeyStep:
@@ -186,6 +188,7 @@ std::string GptNeoXName(const WeightId& id) {
     case WeightKind::kKNorm:
     case WeightKind::kGate:
     case WeightKind::kGateBias:
+    case WeightKind::kRouter:
     case WeightKind::kAttentionInputStep:
     case WeightKind::kQueryStep:
     case WeightKind::kKeyStep:

@@ -43,6 +43,16 @@ Status CheckRope(const std::string& file, const ModelConfig& config) {
   return CheckDimension(file, "rope original positions", rope.original_positions, kMaxPositions);
 }
 
+Status CheckExperts(const std::string& file, const ModelConfig& config) {
+  const int64_t experts = config.experts, picked = config.experts_per_token;
+  if (experts == 0 && picked == 0) return {};
+  // Side by side they are no wider than an MLP may be, so that the bounds of config_check.h hold for them too.
+  LODESTONE_RETURN_IF_ERROR(CheckDimension(file, "the number of experts", experts, kMaxFfn / config.ffn));
+  LODESTONE_RETURN_IF_ERROR(CheckDimension(file, "the number of experts a token", picked, experts));
+  if (!config.mlp_bias) return {};
+  return Unsupported(fmt::format("{}: experts with biases are not supported", file));
+}
+
 }  // namespace
 
 Status CheckConfig(const ModelConfig& config, const std::string& file) {
@@ -57,6 +67,7 @@ Status CheckConfig(const ModelConfig& config, const std::string& file) {
   if (config.heads % config.kv_heads != 0) {
     return Invalid(fmt::format("{}: {} heads are not a multiple of {} KV heads", file, config.heads, config.kv_heads));
   }
+  LODESTONE_RETURN_IF_ERROR(CheckExperts(file, config));
   if (config.sliding_window < 0 || config.sliding_window > kMaxPositions) {
     return Invalid(fmt::format("{}: the sliding window is {}, expected 0 (none) to {}", file, config.sliding_window,
                                kMaxPositions));
@@ -89,6 +100,8 @@ const char* ToString(Architecture architecture) {
       return "llama";
     case Architecture::kMistral:
       return "mistral";
+    case Architecture::kMixtral:
+      return "mixtral";
     case Architecture::kQwen2:
       return "qwen2";
     case Architecture::kQwen3:

@@ -12,7 +12,7 @@
 
 namespace lodestone {
 
-enum class Architecture { kLlama, kMistral, kQwen2, kQwen3, kGranite, kGpt2, kGptNeoX };
+enum class Architecture { kLlama, kMistral, kMixtral, kQwen2, kQwen3, kGranite, kGpt2, kGptNeoX };
 enum class NormKind { kRms, kLayer };
 enum class ActivationKind { kSilu, kGeluTanh, kGeluErf };
 enum class PositionKind { kRotary, kLearned };
@@ -43,6 +43,10 @@ struct ModelConfig {
   Architecture architecture = Architecture::kLlama;
   int layers = 0, hidden = 0, ffn = 0, heads = 0, kv_heads = 0, head_dim = 0, vocab = 0;
   int64_t max_positions = 0;
+
+  // A mixture of experts: each layer has so many MLPs of width ffn, of which a router picks some for every token.
+  // Estimated, not computed: executors refuse it by name. 0: one MLP.
+  int experts = 0, experts_per_token = 0;
 
   NormKind norm = NormKind::kRms;
   double norm_eps = 1e-5;
@@ -76,8 +80,8 @@ int64_t ParameterCount(const ModelConfig& config);
 
 // Reads a Hugging Face configuration; what the file leaves out is what the transformers library assumes for the
 // architecture. Refused by name: an architecture that is not in the list, a setting that changes the arithmetic and is
-// not supported (such as an unknown rope_scaling or hidden_act, experts, stored quantisation), an unknown key that is
-// not null, a dimension that is missing, out of bounds or inconsistent (hidden not a multiple of heads without
+// not supported (such as an unknown rope_scaling or hidden_act, experts but Mixtral's, stored quantisation), an unknown key
+// that is not null, a dimension that is missing, out of bounds or inconsistent (hidden not a multiple of heads without
 // head_dim, heads not a multiple of kv_heads). Products of two dimensions do not overflow an int64_t, nor does
 // ParameterCount.
 Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& file);
@@ -87,7 +91,7 @@ Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& 
 Json HuggingFaceConfig(const ModelConfig& config);
 
 // Reads a shape of `catalog/models/`. Keys are those of the struct above; those with a neutral value (multipliers 1, no
-// window, no biases, no rope scaling) may be left out. `description` and `source` say what it is and where its numbers
+// window, no biases, no rope scaling, no experts) may be left out. `description` and `source` say what it is and where its numbers
 // come from; `parameters`, where stated, must equal ParameterCount.
 //
 //   name = "llama-3-8b"          architecture = "llama"      layers = 32      hidden = 4096    ffn = 14336

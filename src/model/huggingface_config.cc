@@ -23,6 +23,7 @@ struct Family {
 constexpr auto kFamilies = std::to_array<Family>({
     {"LlamaForCausalLM", "llama", Architecture::kLlama},
     {"MistralForCausalLM", "mistral", Architecture::kMistral},
+    {"MixtralForCausalLM", "mixtral", Architecture::kMixtral},
     {"Qwen2ForCausalLM", "qwen2", Architecture::kQwen2},
     {"Qwen3ForCausalLM", "qwen3", Architecture::kQwen3},
     {"GraniteForCausalLM", "granite", Architecture::kGranite},
@@ -171,12 +172,12 @@ void ReadLlamaLike(const Json& json, ObjectReader& reader, ModelConfig* config) 
   config->heads = Dimension(reader, "num_attention_heads", kMaxHeads);
   config->vocab = Dimension(reader, "vocab_size", kMaxVocab);
   config->max_positions = reader.RequireInt("max_position_embeddings", 1, kMaxPositions);
-  config->norm_eps = reader.OptionalNumber("rms_norm_eps", 1e-6, 0, 1);
+  config->norm_eps = reader.OptionalNumber("rms_norm_eps", architecture == Architecture::kMixtral ? 1e-5 : 1e-6, 0, 1);
   config->activation = ReadActivation(reader, "hidden_act", "silu");
   config->tied_embeddings = reader.OptionalBool("tie_word_embeddings", false);
 
   int64_t default_kv_heads = config->heads;
-  if (architecture == Architecture::kMistral) default_kv_heads = 8;
+  if (architecture == Architecture::kMistral || architecture == Architecture::kMixtral) default_kv_heads = 8;
   if (architecture == Architecture::kQwen2 || architecture == Architecture::kQwen3) default_kv_heads = 32;
   config->kv_heads = static_cast<int>(reader.OptionalInt("num_key_value_heads", default_kv_heads, 1, kMaxHeads));
 
@@ -188,7 +189,9 @@ void ReadLlamaLike(const Json& json, ObjectReader& reader, ModelConfig* config) 
     config->head_dim = architecture == Architecture::kQwen3 ? 128 : DividedHeadDim(reader, *config, "hidden_size");
   }
   double partial = reader.OptionalNumber("partial_rotary_factor", 1, 0, 1);
+  const bool base_stated = reader.Has("rope_theta") || reader.Has("rope_parameters");
   config->rope = ReadRope(reader, "rope_theta", &partial);
+  if (architecture == Architecture::kMixtral && !base_stated) config->rope.theta = 1e6;
   config->rope.rotary_dim = config->head_dim;
   if (partial != 1) {
     reader.Fail("partial_rotary_factor", fmt::format("{} is not supported for this architecture, expected 1", partial),
@@ -201,6 +204,13 @@ void ReadLlamaLike(const Json& json, ObjectReader& reader, ModelConfig* config) 
       RequireSetting(reader, "attention_bias", false);
       RequireSetting(reader, "mlp_bias", false);
       config->sliding_window = ReadWindow(json, reader);
+      break;
+    case Architecture::kMixtral:
+      RequireSetting(reader, "attention_bias", false);
+      config->experts = static_cast<int>(reader.OptionalInt("num_local_experts", 8, 1, kMaxFfn));
+      config->experts_per_token = static_cast<int>(reader.OptionalInt("num_experts_per_tok", 2, 1, kMaxFfn));
+      // Off where the file does not name the key, unlike Mistral's.
+      config->sliding_window = reader.OptionalInt("sliding_window", 0, 1, kMaxPositions);
       break;
     case Architecture::kQwen2:
       RequireSetting(reader, "attention_bias", true);
@@ -276,6 +286,7 @@ void DefaultTokenIds(const Json& json, ModelConfig* config) {
   switch (config->architecture) {
     case Architecture::kLlama:
     case Architecture::kMistral:
+    case Architecture::kMixtral:
     case Architecture::kGranite:
       bos = 1, eos = 2;
       break;
@@ -322,7 +333,7 @@ Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& 
   ModelConfig config;
   config.architecture = family->architecture;
   ReadStoredQuantization(reader, &config);
-  RefuseForeignSettings(reader);
+  RefuseForeignSettings(reader, config.architecture);
   switch (config.architecture) {
     case Architecture::kGpt2:
       ReadGpt2(reader, &config);

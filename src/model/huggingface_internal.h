@@ -15,9 +15,9 @@ bool IsWithoutConsequence(std::string_view key);
 // `quantization_config`: that of `lodestone quantize` into config->stored; any other is refused by name.
 void ReadStoredQuantization(ObjectReader& reader, ModelConfig* config);
 
-// Refuses, by name, settings that are known and change the arithmetic in ways that no operator here does: experts,
-// encoder-decoder models. A value that means "off" is accepted.
-void RefuseForeignSettings(ObjectReader& reader);
+// Refuses, by name, settings that are known and change the arithmetic in ways that no operator here does: experts (but
+// Mixtral's own), encoder-decoder models. A value that means "off" is accepted.
+void RefuseForeignSettings(ObjectReader& reader, Architecture architecture);
 
 // `rope_theta`, `rope_scaling` and the newer `rope_parameters` of one configuration. `partial` is the fraction of a
 // head that rotates and is updated where rope_parameters states it. Errors are recorded in `reader`.

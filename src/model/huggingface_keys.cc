@@ -54,7 +54,9 @@ constexpr auto kWithoutConsequence = std::to_array<std::string_view>({
     "initializer_range",
     "resid_pdrop",
     "resid_dropout",
+    "output_router_logits",
     "router_aux_loss_coef",
+    "router_jitter_noise",
     // Heads for tasks other than generating text.
     "finetuning_task",
     "id2label",
@@ -119,11 +121,13 @@ bool IsWithoutConsequence(std::string_view key) {
   return std::find(kWithoutConsequence.begin(), kWithoutConsequence.end(), key) != kWithoutConsequence.end();
 }
 
-void RefuseForeignSettings(ObjectReader& reader) {
-  for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts", "num_experts_per_tok",
-                          "moe_intermediate_size", "shared_expert_intermediate_size"}) {
+void RefuseForeignSettings(ObjectReader& reader, Architecture architecture) {
+  for (const std::string_view key : {"num_local_experts", "num_experts_per_tok", "num_experts", "n_routed_experts",
+                                     "moe_intermediate_size", "shared_expert_intermediate_size"}) {
+    const bool mixtrals = key == "num_local_experts" || key == "num_experts_per_tok";
+    if (mixtrals && architecture == Architecture::kMixtral) continue;
     if (const Json* value = reader.Optional(key); value != nullptr && !IsOff(*value)) {
-      reader.Fail(key, "mixture-of-experts models are not supported", ErrorCode::kUnsupported);
+      reader.Fail(key, "mixture-of-experts models but Mixtral are not supported", ErrorCode::kUnsupported);
     }
   }
   for (const char* key : {"is_encoder_decoder", "add_cross_attention", "cross_attention_hidden_size"}) {

@@ -14,6 +14,8 @@ const char* ClassName(Architecture architecture) {
       return "LlamaForCausalLM";
     case Architecture::kMistral:
       return "MistralForCausalLM";
+    case Architecture::kMixtral:
+      return "MixtralForCausalLM";
     case Architecture::kQwen2:
       return "Qwen2ForCausalLM";
     case Architecture::kQwen3:
@@ -66,6 +68,10 @@ void SetLlamaLike(const ModelConfig& c, Json& json) {
   const Json window = c.sliding_window == 0 ? Json() : Json(c.sliding_window);
   switch (c.architecture) {
     case Architecture::kMistral:
+      json.Set("sliding_window", window);
+      break;
+    case Architecture::kMixtral:
+      json.Set("num_local_experts", c.experts).Set("num_experts_per_tok", c.experts_per_token);
       json.Set("sliding_window", window);
       break;
     case Architecture::kQwen2:

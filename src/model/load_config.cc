@@ -63,7 +63,7 @@ Error UnknownName(const std::string& name, const std::vector<CatalogModel>& mode
   for (const CatalogModel& model : models) names.push_back(model.name);
   std::string message = fmt::format("no model {}: not a directory, and not a name of the catalogue", Quoted(name));
   if (const auto nearest = Nearest(name, names)) message += fmt::format("; did you mean '{}'?", *nearest);
-  message += fmt::format(" Known names: {}. A checkpoint is named by its directory, such as ./my-model",
+  message += fmt::format("; known names: {}. A checkpoint is named by its directory, such as ./my-model",
                          fmt::join(names, ", "));
   return NotFound(std::move(message));
 }

@@ -15,7 +15,8 @@ namespace {
 struct Row {
   std::string_view name;
   Code weights;
-  Code activations;  // also of Q
+  Code activations;
+  Code query;
   Code probability;
   Code kv;
   Code output_weights, output_input;
@@ -26,26 +27,30 @@ struct Row {
 
 using enum Code;
 constexpr auto kRows = std::to_array<Row>({
-    {"f32", kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, false},
-    {"bf16", kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, false},
-    {"w8a8", kInt8, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
-    {"w4a16", kInt4, kBf16, kBf16, kBf16, kInt8, kBf16, kBf16, kBf16, false},
-    {"w4a8", kInt4, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
-    {"w4a8c8", kInt4, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, true},
-    {"w4a4", kInt4, kInt4, kUint4, kInt4, kInt8, kInt8, kInt8, kBf16, false},
-    {"w2a8", kInt2, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
-    {"w2a4", kInt2, kInt4, kUint4, kInt4, kInt8, kInt8, kInt8, kBf16, false},
+    {"f32", kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, false},
+    {"bf16", kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, false},
+    {"w8a8", kInt8, kInt8, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
+    {"w4a16", kInt4, kBf16, kBf16, kBf16, kBf16, kInt8, kBf16, kBf16, kBf16, false},
+    {"w4a8", kInt4, kInt8, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
+    {"w4a8c8", kInt4, kInt8, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, true},
+    {"w4a4", kInt4, kInt4, kInt4, kUint4, kInt4, kInt8, kInt8, kInt8, kBf16, false},
+    {"w2a8", kInt2, kInt8, kInt8, kUint8, kInt8, kInt8, kInt8, kInt8, kBf16, false},
+    {"w2a4", kInt2, kInt4, kInt4, kUint4, kInt4, kInt8, kInt8, kInt8, kBf16, false},
+    {"w8a16", kInt8, kBf16, kBf16, kBf16, kBf16, kInt8, kBf16, kBf16, kBf16, false},
+    {"w2a16", kInt2, kBf16, kBf16, kBf16, kBf16, kInt8, kBf16, kBf16, kBf16, false},
+    {"f8", kFp8, kFp8, kBf16, kBf16, kBf16, kBf16, kBf16, kFp8, kBf16, false},
 });
 
 struct Suffixes {
   std::optional<uint16_t> group;
   std::optional<bool> is_static;
+  std::optional<int> kv_bits;
 };
 
 Error Unknown(std::string_view what, std::string_view found, std::string_view text) {
   return Invalid(fmt::format(
       "recipe {}: {} {} is not known; recipes are {}, each with optional suffixes :g32, :g64 or :g128 (groups of "
-      "int4 weights) and :static or :dynamic (scales of integer activations)",
+      "int4 weights), :static or :dynamic (scales of integer activations) and :kv8 or :kv4 (K and V, estimates only)",
       Quoted(text), what, Quoted(found), fmt::join(RecipeNames(), ", ")));
 }
 
@@ -62,6 +67,9 @@ Result<Suffixes> ReadSuffixes(std::string_view text, std::string_view rest) {
       if (suffixes.is_static)
         return Invalid(fmt::format("recipe {}: more than one of :static, :dynamic", Quoted(text)));
       suffixes.is_static = word == "static";
+    } else if (word == "kv8" || word == "kv4") {
+      if (suffixes.kv_bits) return Invalid(fmt::format("recipe {}: more than one of :kv8, :kv4", Quoted(text)));
+      suffixes.kv_bits = word == "kv8" ? 8 : 4;
     } else {
       return Unknown("the suffix", word, text);
     }
@@ -70,12 +78,12 @@ Result<Suffixes> ReadSuffixes(std::string_view text, std::string_view rest) {
 }
 
 Format Weights(Code code, uint16_t group) {
-  if (!IsInteger(code)) return {code, Scales::kNone, 0};
+  if (!IsScaled(code)) return {code, Scales::kNone, 0};
   return group == 0 ? Format{code, Scales::kChannel, 0} : Format{code, Scales::kGroup, group};
 }
 
 Format Activations(Code code, bool is_static, Scales dynamic) {
-  if (!IsInteger(code)) return {code, Scales::kNone, 0};
+  if (!IsScaled(code)) return {code, Scales::kNone, 0};
   return {code, is_static ? Scales::kStatic : dynamic, 0};
 }
 
@@ -102,14 +110,22 @@ Result<Recipe> ParseRecipe(std::string_view text) {
                     Quoted(text), name, ToString(row->activations)));
   }
 
+  Code kv = row->kv;
+  if (suffixes.kv_bits) {
+    if (BitsOf(kv) <= *suffixes.kv_bits) {
+      return Invalid(fmt::format("recipe {}: K and V of {} are {} already; a KV suffix makes them smaller",
+                                 Quoted(text), name, ToString(kv)));
+    }
+    kv = *suffixes.kv_bits == 4 ? Code::kInt4 : row->weights == Code::kFp8 ? Code::kFp8 : Code::kInt8;
+  }
   const bool is_static = suffixes.is_static.value_or(row->static_by_default);
   Recipe recipe;
   recipe.name = std::string(text);
   recipe.weights = Weights(row->weights, suffixes.group.value_or(0));
   recipe.activations = Activations(row->activations, is_static, Scales::kToken);
-  recipe.query = Activations(row->activations, is_static, Scales::kHead);
+  recipe.query = Activations(row->query, is_static, Scales::kHead);
   recipe.probability = Activations(row->probability, is_static, Scales::kToken);
-  recipe.kv = Activations(row->kv, is_static, Scales::kHead);
+  recipe.kv = Activations(kv, is_static, Scales::kHead);
   recipe.output_weights = Weights(row->output_weights, 0);
   recipe.output_input = Activations(row->output_input, is_static, Scales::kToken);
   recipe.down_input = Activations(row->down_input, is_static, Scales::kToken);

@@ -23,12 +23,15 @@ struct Recipe {
       Code::kF32;  // the residual stream, and what travels between cards: f32, or bf16 rounded at every addition
 };
 
-// "f32", "bf16", "w8a8", "w4a16", "w4a8", "w4a8c8", "w4a4", and "w2a8", "w2a4", which can be planned and simulated but
-// not computed; each with optional suffixes: ":g32|g64|g128" (two-level
-// group scales of int4 weights; the output layer keeps channel scales), ":static" or ":dynamic" (scales of activations,
-// Q, P and KV where these are integers; default dynamic, for w4a8c8 static). Dynamic is kHead for Q, K and V and kToken
-// elsewhere; for P kToken stands for the scale that the softmax itself yields. An unknown name or suffix lists what
-// exists; a suffix that has nothing to choose in its recipe is refused.
+// "f32", "bf16", "w8a8", "w4a16", "w4a8", "w4a8c8", "w4a4"; "w2a8", "w2a4", which can be planned and simulated but not
+// computed; "w8a16", "w2a16" and "f8" (fp8 weights and inputs of linear layers, attention and output layer in bf16),
+// for estimates of other machines, which executors refuse by name where they have no kernel. Each with optional
+// suffixes:
+// ":g32|g64|g128" (two-level group scales of int4 weights; the output layer keeps channel scales), ":static" or
+// ":dynamic" (scales of activations, Q, P and KV where these are integers; default dynamic, for w4a8c8 static), and
+// ":kv8" or ":kv4" (K and V stored in another integer format, or, of f8, in fp8: estimates only). Dynamic is kHead for
+// Q, K and V and kToken elsewhere; for P kToken stands for the scale that the softmax itself yields. An unknown name or
+// suffix lists what exists; a suffix that has nothing to choose in its recipe is refused.
 Result<Recipe> ParseRecipe(std::string_view text);
 std::vector<std::string> RecipeNames();
 

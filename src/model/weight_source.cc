@@ -24,6 +24,7 @@ constexpr auto kOfLayer = std::to_array<WeightKind>({
     WeightKind::kOBias,
     WeightKind::kMlpNorm,
     WeightKind::kMlpNormBias,
+    WeightKind::kRouter,
     WeightKind::kGate,
     WeightKind::kUp,
     WeightKind::kGateBias,
@@ -46,7 +47,7 @@ constexpr auto kStepsOfLayer = std::to_array<WeightKind>({
 });
 
 bool IsInLayer(WeightKind kind) {
-  return (kind >= WeightKind::kAttentionNorm && kind <= WeightKind::kDownBias) ||
+  return (kind >= WeightKind::kAttentionNorm && kind <= WeightKind::kDownBias) || kind == WeightKind::kRouter ||
          (kind >= WeightKind::kAttentionInputStep && kind <= WeightKind::kDownInputStep);
 }
 
@@ -102,6 +103,8 @@ const char* NameOf(WeightKind kind) {
       return "final norm bias";
     case WeightKind::kOutput:
       return "output layer";
+    case WeightKind::kRouter:
+      return "router";
     case WeightKind::kAttentionInputStep:
       return "attention input step";
     case WeightKind::kQueryStep:
@@ -149,6 +152,7 @@ std::string ToString(const WeightId& id) {
 WeightShape ShapeOf(const ModelConfig& config, const WeightId& id) {
   if (IsInLayer(id.kind) ? id.layer < 0 || id.layer >= config.layers : id.layer != -1) return {};
   const bool biased_norm = config.norm == NormKind::kLayer;
+  const int64_t mlps = std::max(config.experts, 1);
   switch (id.kind) {
     case WeightKind::kEmbedding:
     case WeightKind::kOutput:
@@ -181,15 +185,17 @@ WeightShape ShapeOf(const ModelConfig& config, const WeightId& id) {
     case WeightKind::kOBias:
       return VectorIf(config.attention_output_bias, config.hidden);
     case WeightKind::kGate:
-      return config.gated_mlp ? Matrix(config.ffn, config.hidden) : WeightShape{};
+      return config.gated_mlp ? Matrix(mlps * config.ffn, config.hidden) : WeightShape{};
     case WeightKind::kUp:
-      return Matrix(config.ffn, config.hidden);
+      return Matrix(mlps * config.ffn, config.hidden);
     case WeightKind::kGateBias:
       return VectorIf(config.gated_mlp && config.mlp_bias, config.ffn);
     case WeightKind::kUpBias:
       return VectorIf(config.mlp_bias, config.ffn);
     case WeightKind::kDown:
-      return Matrix(config.hidden, config.ffn);
+      return Matrix(mlps * config.hidden, config.ffn);
+    case WeightKind::kRouter:
+      return config.experts > 0 ? Matrix(config.experts, config.hidden) : WeightShape{};
     case WeightKind::kDownBias:
       return VectorIf(config.mlp_bias, config.hidden);
     case WeightKind::kAttentionInputStep:

@@ -31,15 +31,16 @@ enum class WeightKind : uint8_t {
   kOBias,
   kMlpNorm,  // [hidden]
   kMlpNormBias,
-  kGate,  // [ffn][hidden]
+  kGate,  // [ffn][hidden]; of experts one after the other, [experts × ffn][hidden]
   kUp,
   kGateBias,  // [ffn]
   kUpBias,
-  kDown,  // [hidden][ffn]
+  kDown,  // [hidden][ffn]; of experts [experts × hidden][ffn]
   kDownBias,
   kFinalNorm,  // [hidden]
   kFinalNormBias,
   kOutput,  // [vocab][hidden]; the embedding where tied
+  kRouter,  // [experts][hidden], of a layer; behind the others, since random weights are keyed by the kind
   // Step sizes of static quantisers, [1]: trained by LSQ or calibrated. A source that has none answers kNotFound.
   kAttentionInputStep,
   kQueryStep,

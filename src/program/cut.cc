@@ -31,6 +31,7 @@ Segment Piece(const Segment& segment, const std::vector<size_t>& boundaries, int
   Segment piece;
   piece.first_layer = segment.first_layer < 0 ? -1 : segment.first_layer + first_run;
   piece.repeat = runs;
+  piece.exited = std::clamp(first_run + runs - segment.runs(), 0, runs);
   piece.ops.assign(segment.ops.begin() + from, segment.ops.begin() + to);
   piece.fusion.assign(segment.fusion.begin() + from, segment.fusion.begin() + to);
   return piece;
@@ -121,7 +122,7 @@ Result<Stage> MakeStage(const Program& program, int begin, int end, int rank, in
     bool attention = false, mlp = false;
     for (const Op& op : segment.ops) {
       attention |= std::holds_alternative<Attend>(op);
-      mlp |= std::holds_alternative<Gate>(op);
+      mlp |= std::holds_alternative<Gate>(op) || std::holds_alternative<Experts>(op);
     }
     whole_layers &= attention && mlp;
     has_attention |= attention;

@@ -154,6 +154,7 @@ class Builder {
     NormStream(WeightKind::kMlpNorm, WeightKind::kMlpNormBias);
     const Reg in =
         ToLinearInput(Reg::kNormed, Reg::kNormedIn, recipe_.activations, c.hidden, WeightKind::kMlpInputStep);
+    if (c.experts > 0) return ExpertsInto(in, out);
     Gate gate{.gate = Reg::kUp, .out = Reg::kHidden};
     if (c.gated_mlp) {
       AddLinear(in, Reg::kGate, WeightKind::kGate, c.mlp_bias, WeightKind::kGateBias, c.ffn, c.hidden,
@@ -168,6 +169,22 @@ class Builder {
     const Reg hidden =
         ToLinearInput(Reg::kHidden, Reg::kHiddenIn, recipe_.down_input, c.ffn, WeightKind::kDownInputStep);
     AddLinear(hidden, out, WeightKind::kDown, c.mlp_bias, WeightKind::kDownBias, c.hidden, c.ffn, recipe_.down_input);
+  }
+
+  void ExpertsInto(Reg in, Reg out) {
+    const ModelConfig& c = config_;
+    Experts experts{.in = in, .out = out, .router = {WeightKind::kRouter}};
+    experts.router_code = recipe_.stream;
+    experts.experts = experts.held = c.experts;
+    experts.per_token = c.experts_per_token;
+    experts.n = c.hidden;
+    experts.ffn = c.ffn;
+    experts.gated = c.gated_mlp;
+    experts.activation = c.activation;
+    experts.weights = recipe_.weights;
+    experts.input = recipe_.activations;
+    experts.inner = recipe_.down_input;
+    ops_.push_back(experts);
   }
 
   void AddToStream(Reg in) {
@@ -203,6 +220,11 @@ Result<Program> Describe(const ModelConfig& config, const Recipe& recipe) {
         fmt::format("model '{}': {} rotary dimensions of a head of {}; an even number from 2 to {} is "
                     "supported",
                     config.name, config.rope.rotary_dim, config.head_dim, config.head_dim));
+  }
+  if (config.experts < 0 || config.experts_per_token > config.experts ||
+      (config.experts > 0) != (config.experts_per_token > 0)) {
+    return Invalid(
+        fmt::format("model '{}': {} of {} experts a token", config.name, config.experts_per_token, config.experts));
   }
   Builder builder(config, recipe);
   Program program;

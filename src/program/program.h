@@ -82,6 +82,22 @@ struct Quantize {
   std::optional<WeightRef> step;  // the step size, where scales are static
 };
 
+// Weights that are zero and not stored. Estimates and plans alone: executors refuse them by name.
+struct Sparsity {
+  enum class Pattern : uint8_t {
+    kNone,
+    kUnstructured,  // any weight; a bit a weight says which are kept. Every product is computed
+    kTwoOfFour,     // two of four neighbours (A. Mishra et al., arXiv 2104.08378); two bits a kept weight. Units that
+                    // know the pattern compute it faster, others as if dense
+    kTiles,         // blocks of kTile × kTile, a bit a block; what is not stored is not computed
+  };
+  static constexpr int kTile = 32;
+  Pattern pattern = Pattern::kNone;
+  double level = 0;  // zeros / weights
+
+  friend bool operator==(const Sparsity&, const Sparsity&) = default;
+};
+
 // out[n] = multiplier × (weight[n][k] · in[k]) + bias.
 struct Linear {
   Reg in, out;
@@ -91,6 +107,9 @@ struct Linear {
   Format weights, input;
   float multiplier = 1;
   bool last_rows_only = false;  // the output layer: computed for rows whose logits are wanted
+  Sparsity sparsity;
+  double idle =
+      0;  // share of its outputs, or inputs, that a row does not need (activation sparsity, by estimates alone)
 };
 
 // Rotates the heads of `x` in place by the row's position.
@@ -116,6 +135,9 @@ struct Attend {
   int64_t window = 0;  // 0: all positions
   Format query, kv, probability;
   std::optional<WeightRef> probability_step;  // where scales are static
+  // Scores of all rows against the longest context are computed, and with P written to memory and read back, instead of
+  // a tile at a time (online softmax). Estimates alone.
+  bool materialised = false;
 };
 
 // out = act(gate) × up, or act(gate).
@@ -135,6 +157,22 @@ struct Add {
   Code stream_code = Code::kF32;
 };
 
+// A mixture of experts (N. Shazeer et al., ICLR 2017; A. Jiang et al., arXiv 2401.04088): a router picks `per_token` of
+// `experts` MLPs for each row, and out = Σ weight of the expert × down(act(gate · in) × up · in). Estimated, not
+// computed.
+struct Experts {
+  Reg in, out;       // of h values
+  WeightRef router;  // [experts][h], kept in router_code
+  Code router_code = Code::kBf16;
+  int experts = 0, per_token = 0;
+  int held = 0;        // that lie on this device: all of them, or whole experts of a shard
+  int n = 0, ffn = 0;  // h, f of one expert
+  bool gated = true;   // act(gate) × up, else act(up)
+  ActivationKind activation = ActivationKind::kSilu;
+  Format weights, input, inner;  // of the three matrices, of what enters them, of what enters the last
+  Sparsity sparsity;
+};
+
 // All-gather: each of `of` ranks holds n / of consecutive values of `reg`; afterwards each holds all n. The appliance
 // does it. No reduction exists: no float partial sum crosses cards.
 struct Collective {
@@ -143,7 +181,7 @@ struct Collective {
 };
 
 // Visited without a default case: a new kind of operator breaks the build of every reader that does not know it.
-using Op = std::variant<Embed, Norm, Quantize, Linear, Rotate, StoreKv, Attend, Gate, Add, Collective>;
+using Op = std::variant<Embed, Norm, Quantize, Linear, Rotate, StoreKv, Attend, Gate, Add, Experts, Collective>;
 const char* NameOf(const Op& op);
 
 // `ops` run for layers first_layer … first_layer + repeat − 1. Weights belong to the running layer, or to none (layer
@@ -151,8 +189,11 @@ const char* NameOf(const Op& op);
 struct Segment {
   int first_layer = -1;
   int repeat = 1;
+  int exited = 0;  // of these, the last ones that an average row leaves out (early exit, by estimates alone)
   std::vector<Op> ops;
   std::vector<uint16_t> fusion;  // one an op; consecutive equal ids ≠ 0 are one kernel whose inner bytes are not moved
+
+  int runs() const { return repeat - exited; }  // that an average row goes through; all of them are resident
 };
 
 struct Program {
@@ -173,8 +214,13 @@ std::vector<int> LayerCutPoints(const Program& program);
 
 // Rank `rank` of `of`: heads and output columns are split, gathers inserted before every operator that needs whole
 // rows. The output layer's columns are split in multiples of 16, the last rank taking what remains, and stay split: the
-// host gathers logits. Elsewhere heads, KV heads and widths must divide by `of`; refused with the numbers.
+// host gathers logits. Elsewhere heads, KV heads and widths must divide by `of`; refused with the numbers. Experts are
+// refused: what one of them needs gathered lies inside the operator.
 Result<Program> Shard(const Program& program, int rank, int of);
+
+// Expert parallelism: rank `rank` of `of` holds whole experts, everything else is left as it is. Refused, with the
+// numbers: a program without experts, or with a number of them that does not divide by `of`.
+Result<Program> ShardExperts(Program program, int rank, int of);
 
 // Same operators with fusion ids: row operators that follow one another form one pass over the row. Same bits.
 Program Fuse(Program program);

@@ -55,6 +55,9 @@ RegisterUses UsesOf(const Op& op) {
                           const int64_t bytes = FloatBytes(a.n);
                           return Uses({{a.in, bytes}, {a.stream, bytes}}, {{a.stream, bytes}});
                         },
+                        [](const Experts& e) {
+                          return Uses({{e.in, FormatBytes(e.input, e.n, 1)}}, {{e.out, FloatBytes(e.n)}});
+                        },
                         [](const Collective& c) {
                           return Uses({{c.reg, FloatBytes(c.n / c.of)}}, {{c.reg, FloatBytes(c.n)}});
                         },
@@ -87,6 +90,7 @@ bool IsRowOperator(const Op& op) {
                         [](const Attend&) { return false; },
                         [](const Gate&) { return true; },
                         [](const Add&) { return true; },
+                        [](const Experts&) { return false; },
                         [](const Collective&) { return false; },
                     },
                     op);
@@ -143,6 +147,7 @@ const char* NameOf(const Op& op) {
                         [](const Attend&) { return "attend"; },
                         [](const Gate&) { return "gate"; },
                         [](const Add&) { return "add"; },
+                        [](const Experts&) { return "experts"; },
                         [](const Collective&) { return "collective"; },
                     },
                     op);

@@ -31,6 +31,12 @@ class Sharder {
                             Gather(a.in, a.n);
                             return Keep(a);
                           },
+                          [](const Experts& e) -> Status {
+                            return Unsupported(fmt::format(
+                                "{} experts cannot be split by columns here; whole experts can lie on ranks "
+                                "(expert parallelism), and estimates split them",
+                                e.experts));
+                          },
                           [&](const Collective&) -> Status { return Invalid("the program is sharded already"); },
                       },
                       op);
@@ -143,7 +149,11 @@ Result<Program> Shard(const Program& program, int rank, int of) {
   for (const Segment& segment : program.segments) {
     Sharder sharder(rank, of);
     for (const Op& op : segment.ops) LODESTONE_RETURN_IF_ERROR(sharder.Visit(op));
-    Segment sharded{.first_layer = segment.first_layer, .repeat = segment.repeat, .ops = sharder.Take(), .fusion = {}};
+    Segment sharded{.first_layer = segment.first_layer,
+                    .repeat = segment.repeat,
+                    .exited = segment.exited,
+                    .ops = sharder.Take(),
+                    .fusion = {}};
     sharded.fusion.assign(sharded.ops.size(), 0);
     result.segments.push_back(std::move(sharded));
   }
@@ -153,6 +163,24 @@ Result<Program> Shard(const Program& program, int rank, int of) {
     for (uint16_t id : segment.fusion) fused |= id != 0;
   }
   return fused ? Fuse(std::move(result)) : result;
+}
+
+Result<Program> ShardExperts(Program program, int rank, int of) {
+  if (of < 1 || rank < 0 || rank >= of) return Invalid(fmt::format("rank {} of {} ranks", rank, of));
+  bool any = false;
+  for (Segment& segment : program.segments) {
+    for (Op& op : segment.ops) {
+      auto* experts = std::get_if<Experts>(&op);
+      if (experts == nullptr) continue;
+      any = true;
+      if (experts->held % of != 0) {
+        return Unsupported(fmt::format("{} experts do not divide by {} ranks", experts->held, of));
+      }
+      experts->held /= of;
+    }
+  }
+  if (!any) return Unsupported("expert parallelism: the model has no experts");
+  return program;
 }
 
 }  // namespace lodestone

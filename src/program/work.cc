@@ -1,6 +1,7 @@
 #include "program/work.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/overloaded.h"
 #include "program/registers.h"
@@ -13,12 +14,97 @@ constexpr int kRmsNormSteps = 4, kLayerNormSteps = 7, kDynamicSteps = 3, kStatic
 constexpr int kRotateSteps = 3, kSoftmaxSteps = 7, kActivationSteps = 4, kProductSteps = 1, kAddSteps = 2;
 constexpr int kScaleSteps = 2, kBiasSteps = 1;
 
+// Rounded up, of a number that is not negative. A few units in the last place above an integer are the integer.
+int64_t CeilOf(double value) { return static_cast<int64_t>(std::ceil(value * (1 - 4e-15))); }
+
+int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 int QuantizeSteps(const Format& to) {
-  if (!IsInteger(to.code)) return to.code == Code::kF32 ? 0 : kConvertSteps;
+  if (!IsScaled(to.code)) return to.code == Code::kF32 ? 0 : kConvertSteps;
   return to.scales == Scales::kStatic ? kStaticSteps : kDynamicSteps;
 }
 
 Code Wider(Code a, Code b) { return BitsOf(a) >= BitsOf(b) ? a : b; }
+
+// Codes of an [n][k] weight as it is stored, with what says where they lie.
+int64_t StoredBytes(Code code, const Sparsity& sparsity, int64_t n, int64_t k) {
+  const double kept = static_cast<double>(n) * static_cast<double>(k) * (1 - sparsity.level);
+  const int64_t kept_bytes = CeilOf(kept * BitsOf(code) / 8);
+  switch (sparsity.pattern) {
+    case Sparsity::Pattern::kNone:
+      return CodeBytes(code, n, k);
+    case Sparsity::Pattern::kUnstructured:
+      return kept_bytes + n * CeilDivide(k, 8);
+    case Sparsity::Pattern::kTwoOfFour:
+      return kept_bytes + CeilOf(kept * 2 / 8);
+    case Sparsity::Pattern::kTiles:
+      return kept_bytes + CeilDivide(CeilDivide(n, Sparsity::kTile) * CeilDivide(k, Sparsity::kTile), 8);
+  }
+  return 0;
+}
+
+// Share of the products of a weight that are computed.
+double ComputedShare(const Sparsity& sparsity) {
+  return sparsity.pattern == Sparsity::Pattern::kTiles ? 1 - sparsity.level : 1;
+}
+
+// Share of a weight that at least one of `rows` needs, where each leaves out `idle` of it independently.
+double NeededShare(double idle, double rows) { return idle > 0 ? 1 - std::pow(idle, rows) : 1; }
+
+// One expert's matrices.
+struct ExpertSize {
+  int64_t codes = 0, scales = 0;  // bytes
+  int64_t operations = 0;         // a row
+  int64_t outputs = 0;            // values of its products
+};
+
+ExpertSize SizeOf(const Experts& e) {
+  const int64_t in = e.gated ? 2 : 1;  // gate and up
+  ExpertSize size;
+  size.codes =
+      in * StoredBytes(e.weights.code, e.sparsity, e.ffn, e.n) + StoredBytes(e.weights.code, e.sparsity, e.n, e.ffn);
+  size.scales = in * WeightScaleBytes(e.weights, e.ffn, e.n) + WeightScaleBytes(e.weights, e.n, e.ffn);
+  size.operations = CeilOf(2.0 * static_cast<double>((in + 1) * e.n * e.ffn) * ComputedShare(e.sparsity));
+  size.outputs = in * e.ffn + e.n;
+  return size;
+}
+
+// Expected pairs of a row and an expert that this device runs, and experts of its own that some row picks: rows pick
+// independently and evenly.
+struct Routed {
+  int64_t pairs = 0, distinct = 0;
+};
+
+Routed RoutedOf(const Experts& e, int64_t rows) {
+  const double share = 1.0 * e.held / e.experts, picked = 1.0 * e.per_token / e.experts;
+  const auto r = static_cast<double>(rows);
+  return {.pairs = CeilOf(r * e.per_token * share), .distinct = CeilOf(e.held * (1 - std::pow(1 - picked, r)))};
+}
+
+// What enters and leaves one expert for one row: its input gathered, the two products written and read, the inner
+// product likewise, and its output.
+int64_t InnerBytes(const Experts& e) {
+  const int64_t products = 4 * int64_t{e.ffn} * (e.gated ? 2 : 1);
+  return products + CodeBytes(e.inner.code, 1, e.ffn) + ActivationScaleBytes(e.inner, 1, 1) + 4 * int64_t{e.n};
+}
+
+Work WorkOfExperts(const Experts& e, int64_t rows) {
+  const ExpertSize size = SizeOf(e);
+  const auto [pairs, distinct] = RoutedOf(e, rows);
+  Work work;
+  work.matrix_ops = pairs * size.operations + 2 * rows * e.experts * e.n;
+  work.matrix_code = Wider(e.weights.code, e.input.code);
+  const int64_t steps = e.gated ? kActivationSteps + kProductSteps : kActivationSteps;
+  work.vector_ops = rows * e.experts * kSoftmaxSteps +
+                    pairs * (e.ffn * (steps + QuantizeSteps(e.inner)) +
+                             (IsScaled(e.weights.code) ? kScaleSteps * size.outputs : 0) + kAddSteps * e.n);
+  work.weight_code_bytes = distinct * size.codes + CodeBytes(e.router_code, e.experts, e.n);
+  work.weight_scale_bytes = distinct * size.scales;
+  work.activation_write_bytes = pairs * InnerBytes(e);
+  work.activation_read_bytes =
+      work.activation_write_bytes + pairs * (CodeBytes(e.input.code, 1, e.n) + ActivationScaleBytes(e.input, 1, 1));
+  return work;
+}
 
 int64_t StepBytes(const std::optional<WeightRef>& step) { return step ? 4 : 0; }
 
@@ -48,12 +134,17 @@ Work Operations(const Op& op, const Load& load) {
           [&](const Linear& l) {
             Work work;
             const int64_t active = l.last_rows_only ? load.logit_rows : rows;
+            const double needed = NeededShare(l.idle, static_cast<double>(active));
             work.matrix_ops = 2 * active * l.n * l.k;
+            if (needed < 1 || l.sparsity.pattern == Sparsity::Pattern::kTiles) {
+              work.matrix_ops = CeilOf(static_cast<double>(work.matrix_ops) * needed * ComputedShare(l.sparsity));
+            }
             work.matrix_code = Wider(l.weights.code, l.input.code);
-            int steps = IsInteger(l.weights.code) ? kScaleSteps : 0;
+            int steps = IsScaled(l.weights.code) ? kScaleSteps : 0;
             if (l.bias) steps += kBiasSteps;
             work.vector_ops = active * l.n * steps;
-            work.weight_code_bytes = CodeBytes(l.weights.code, l.n, l.k);
+            work.weight_code_bytes = StoredBytes(l.weights.code, l.sparsity, l.n, l.k);
+            if (needed < 1) work.weight_code_bytes = CeilOf(static_cast<double>(work.weight_code_bytes) * needed);
             work.weight_scale_bytes = WeightScaleBytes(l.weights, l.n, l.k);
             if (l.bias) work.norm_bias_bytes = int64_t{l.n} * 4;
             return work;
@@ -74,12 +165,18 @@ Work Operations(const Op& op, const Load& load) {
           },
           [&](const Attend& a) {
             Work work;
-            work.matrix_ops = 4 * load.context_sum * a.heads * a.head_dim;  // Q·K and P·V
+            // Kernels that store scores compute whole rectangles of them and mask what lies ahead of a row.
+            const int64_t scores = a.heads * (a.materialised ? rows * load.context_max : load.context_sum);
+            work.matrix_ops = 4 * scores * a.head_dim;  // Q·K and P·V
             work.matrix_code = Wider(Wider(a.query.code, a.kv.code), a.probability.code);
-            work.vector_ops = load.context_sum * a.heads * kSoftmaxSteps;
+            work.vector_ops = scores * kSoftmaxSteps;
             work.kv_read_code_bytes = load.kv_tokens_read * 2 * CodeBytes(a.kv.code, a.kv_heads, a.head_dim);
             work.kv_read_scale_bytes = 2 * ActivationScaleBytes(a.kv, load.kv_tokens_read, a.kv_heads);
             work.norm_bias_bytes = StepBytes(a.probability_step);
+            if (a.materialised) {  // scores as f32 written, masked in place and read; P written and read
+              work.activation_read_bytes = 2 * 4 * scores + CodeBytes(a.probability.code, 1, scores);
+              work.activation_write_bytes = work.activation_read_bytes;
+            }
             return work;
           },
           [&](const Gate& g) {
@@ -92,9 +189,24 @@ Work Operations(const Op& op, const Load& load) {
             work.vector_ops = rows * a.n * kAddSteps;
             return work;
           },
+          [&](const Experts& e) { return WorkOfExperts(e, rows); },
           [](const Collective&) { return Work{}; },
       },
       op);
+}
+
+// What stays on the device: of experts and of sparse rows all, whatever a pass reads.
+Work ResidentOf(const Op& op) {
+  Work work = Operations(
+      op, {.rows = 1, .logit_rows = 1, .sequences = 1, .context_sum = 1, .context_max = 1, .kv_tokens_read = 1});
+  if (const auto* linear = std::get_if<Linear>(&op)) {
+    work.weight_code_bytes = StoredBytes(linear->weights.code, linear->sparsity, linear->n, linear->k);
+  } else if (const auto* experts = std::get_if<Experts>(&op)) {
+    const ExpertSize size = SizeOf(*experts);
+    work.weight_code_bytes = experts->held * size.codes + CodeBytes(experts->router_code, experts->experts, experts->n);
+    work.weight_scale_bytes = experts->held * size.scales;
+  }
+  return work;
 }
 
 // Rows that the operator touches: the output layer only those whose logits are wanted.
@@ -172,15 +284,13 @@ Work WorkOf(const Program& program, const Load& load) {
     Work once;
     once.on_host = true;
     for (size_t i = 0; i < segment.ops.size(); ++i) once += WorkOf(segment, i, load);
-    for (int run = 0; run < segment.repeat; ++run) total += once;
+    for (int run = 0; run < segment.runs(); ++run) total += once;
   }
   return total;
 }
 
 Residency ResidencyOf(const Program& program) {
   Residency residency;
-  const Load one_token{
-      .rows = 1, .logit_rows = 1, .sequences = 1, .context_sum = 1, .context_max = 1, .kv_tokens_read = 1};
   for (const Segment& segment : program.segments) {
     const std::vector<RegSet> live = LiveAfter(segment.ops);
     std::array<int64_t, static_cast<size_t>(Reg::kCount)> bytes_of{};
@@ -200,7 +310,7 @@ Residency ResidencyOf(const Program& program) {
         if (embed->positions) residency.host_bytes += CodeBytes(embed->code, embed->max_positions, embed->n);
         continue;
       }
-      const Work work = Operations(op, one_token);
+      const Work work = ResidentOf(op);
       residency.code_bytes += segment.repeat * work.weight_code_bytes;
       residency.scale_bytes += segment.repeat * work.weight_scale_bytes;
       residency.norm_bias_bytes += segment.repeat * work.norm_bias_bytes;
@@ -215,6 +325,9 @@ Residency ResidencyOf(const Program& program) {
       int64_t sum = 0;
       for (size_t r = 0; r < alive.size(); ++r) {
         if (alive[r]) sum += bytes_of[r];
+      }
+      if (const auto* experts = std::get_if<Experts>(&op)) {
+        sum += int64_t{experts->per_token} * InnerBytes(*experts);
       }
       residency.activation_bytes_per_row = std::max(residency.activation_bytes_per_row, sum);
     }

@@ -24,7 +24,7 @@ struct Work {
   int64_t matrix_ops = 0;         // multiply and add count as two
   Code matrix_code = Code::kF32;  // wider of the two operands; meaningless if matrix_ops is 0
   int64_t vector_ops = 0;         // elementwise operations: one a value and step (normalise, rotate, exp, quantise)
-  int64_t weight_code_bytes = 0, weight_scale_bytes = 0;  // read once a pass
+  int64_t weight_code_bytes = 0, weight_scale_bytes = 0;  // read once a pass; of experts those that are picked
   int64_t norm_bias_bytes = 0;
   int64_t kv_read_code_bytes = 0, kv_read_scale_bytes = 0;
   int64_t kv_write_code_bytes = 0, kv_write_scale_bytes = 0;
@@ -39,8 +39,12 @@ struct Work {
 };
 
 // Every field is affine in (rows, logit_rows, context_sum, kv_tokens_read): weights are the constant, the rest are
-// slopes. Elementwise steps counted a value: RMSNorm 4, LayerNorm 7, dynamic quantise 3, static 2, to bf16 1, rotate 3,
-// softmax 7 a score, SiLU or GELU 4 and 1 for the product, residual addition 2, scales of an integer matmul 2, bias 1.
+// slopes. Two kinds of operator are not, and those who count on it refuse them: experts, of which a pass reads those
+// that its rows pick, E (1 − (1 − k/E)^rows) of E where each row picks k independently and evenly, rounded up; and
+// linear layers with `idle` rows s, of which 1 − s^rows are read and computed. A router's products count as the
+// experts', and what lies between an expert's matrices is written and read once. Elementwise steps counted a value:
+// RMSNorm 4, LayerNorm 7, dynamic quantise 3, static 2, to bf16 1, rotate 3, softmax 7 a score, SiLU or GELU 4 and 1
+// for the product, residual addition 2, scales of an integer matmul 2, bias 1.
 Work WorkOf(const Op& op, const Load& load);
 // Operator `index` of a segment, run once: bytes that stay inside its fused kernel are not counted.
 Work WorkOf(const Segment& segment, size_t index, const Load& load);

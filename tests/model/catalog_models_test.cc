@@ -25,10 +25,11 @@ std::map<std::string, CatalogModel> Models() {
 TEST(CatalogModelsTest, HasEveryModelSortedWithDescriptionAndSource) {
   const auto models = CatalogModels();
   ASSERT_TRUE(models.ok()) << models.error().message;
-  const std::set<std::string> expected = {"granite-3b-14l", "granite-8b-code", "granite-3.3-8b", "llama-3-8b",
-                                          "llama-3-70b",    "mistral-7b",      "qwen2.5-7b",     "gpt2",
-                                          "gpt2-medium",    "gpt2-large",      "gpt2-xl",        "genslm-25m",
-                                          "genslm-250m",    "genslm-2.5b",     "genslm-25b"};
+  const std::set<std::string> expected = {
+      "granite-3b-14l", "granite-8b-code", "granite-3.3-8b", "llama-3-8b", "llama-3-70b", "mistral-7b",  "qwen2.5-7b",
+      "gpt2",           "gpt2-medium",     "gpt2-large",     "gpt2-xl",    "genslm-25m",  "genslm-250m", "genslm-2.5b",
+      "genslm-25b",     "llama-7b",        "llama-13b",      "llama-2-7b", "llama-2-13b", "llama-2-70b", "qwen1.5-7b",
+      "qwen2-7b",       "qwen2-72b",       "aquila-7b",      "gpt-j-6b",   "gpt-13b",     "llama-68m"};
   std::vector<std::string> names;
   for (const CatalogModel& model : *models) {
     names.push_back(model.name);
@@ -46,7 +47,10 @@ TEST(CatalogModelsTest, ParameterCountsAreThePublishedOnes) {
       {"gpt2", 124439808},          {"gpt2-medium", 354823168},     {"gpt2-large", 774030080},
       {"gpt2-xl", 1557611200},      {"granite-3.3-8b", 8170864640}, {"llama-3-8b", 8030261248},
       {"llama-3-70b", 70553706496}, {"mistral-7b", 7241732096},     {"qwen2.5-7b", 7615616512},
-      {"genslm-25m", 25290752},     {"genslm-2.5b", 2533931008}};
+      {"genslm-25m", 25290752},     {"genslm-2.5b", 2533931008},    {"llama-7b", 6738415616},
+      {"llama-13b", 13015864320},   {"llama-2-7b", 6738415616},     {"llama-2-13b", 13015864320},
+      {"llama-2-70b", 68976648192}, {"qwen1.5-7b", 7721324544},     {"qwen2-7b", 7615616512},
+      {"qwen2-72b", 72706203648},   {"mixtral-8x7b", 46702792704}};
   for (const auto& [name, count] : published) EXPECT_EQ(ParameterCount(models[name].config), count) << name;
 }
 

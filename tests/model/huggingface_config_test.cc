@@ -245,6 +245,37 @@ TEST(HuggingFaceConfigTest, RefusesUnknownKeysUnlessNull) {
   EXPECT_TRUE(Parse(LlamaText(R"("attn_logit_softcapping": null,)")).ok());
 }
 
+constexpr std::string_view kMixtral = R"({"architectures": ["MixtralForCausalLM"], "model_type": "mixtral",
+  "hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 2, "num_attention_heads": 8, "vocab_size": 512,
+  "max_position_embeddings": 256, "output_router_logits": false, "router_jitter_noise": 0.0)";
+
+TEST(HuggingFaceConfigTest, Mixtral) {
+  const auto stated = Parse(std::string(kMixtral) + R"(, "num_local_experts": 6, "num_experts_per_tok": 3})");
+  ASSERT_TRUE(stated.ok()) << stated.error().message;
+  EXPECT_EQ(stated->architecture, Architecture::kMixtral);
+  EXPECT_EQ(stated->experts, 6);
+  EXPECT_EQ(stated->experts_per_token, 3);
+  const auto silent = Parse(std::string(kMixtral) + "}");
+  ASSERT_TRUE(silent.ok()) << silent.error().message;
+  EXPECT_EQ(silent->experts, 8);  // the library's defaults
+  EXPECT_EQ(silent->experts_per_token, 2);
+  EXPECT_EQ(silent->rope.theta, 1e6);
+  EXPECT_EQ(silent->norm_eps, 1e-5);
+  EXPECT_EQ(silent->sliding_window, 0);
+
+  auto again = ParseHuggingFaceConfig(HuggingFaceConfig(*stated), "config.json");
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  again->name = stated->name;
+  EXPECT_EQ(*again, *stated);
+}
+
+TEST(HuggingFaceConfigTest, RefusesImpossibleExperts) {
+  ExpectRefused(std::string(kMixtral) + R"(, "num_local_experts": 2, "num_experts_per_tok": 3})",
+                {"the number of experts a token is 3", "1 to 2"});
+  ExpectRefused(std::string(kMixtral) + R"(, "num_local_experts": 100000})", {"the number of experts is 100000"});
+  ExpectRefused(std::string(kMixtral) + R"(, "n_routed_experts": 4})", {"'n_routed_experts'", "but Mixtral"});
+}
+
 TEST(HuggingFaceConfigTest, RefusesWhatChangesTheArithmetic) {
   ExpectRefused(LlamaText(R"("quantization_config": {"quant_method": "gptq", "bits": 4},)"),
                 {"'quantization_config'", "'gptq'", "w4a8"});

@@ -114,6 +114,42 @@ TEST(RecipeTest, GroupsReachTheInt4WeightsAlone) {
   EXPECT_EQ(both.kv.scales, Scales::kStatic);
 }
 
+TEST(RecipeTest, RecipesOfOtherMachines) {
+  for (const auto& [name, code] : {std::pair("w8a16", Code::kInt8), std::pair("w2a16", Code::kInt2)}) {
+    const Recipe r = MustParse(name);
+    EXPECT_EQ(r.weights, (Format{code, Scales::kChannel, 0})) << name;
+    EXPECT_EQ(r.output_weights, Int8(Scales::kChannel)) << name;
+    for (const Format& f : {r.activations, r.query, r.probability, r.kv, r.output_input, r.down_input})
+      EXPECT_EQ(f, kBf16) << name;
+  }
+  const Recipe f8 = MustParse("f8");
+  EXPECT_EQ(f8.weights, (Format{Code::kFp8, Scales::kChannel, 0}));
+  for (const Format& f : {f8.activations, f8.down_input}) EXPECT_EQ(f, (Format{Code::kFp8, Scales::kToken, 0}));
+  for (const Format& f : {f8.query, f8.probability, f8.kv, f8.output_weights, f8.output_input}) EXPECT_EQ(f, kBf16);
+}
+
+TEST(RecipeTest, KvSuffixesChangeKvAlone) {
+  Recipe r = MustParse("bf16:kv8");
+  EXPECT_EQ(r.kv, Int8(Scales::kHead));
+  r.kv = kBf16;
+  r.name = "bf16";
+  const Recipe plain = MustParse("bf16");
+  EXPECT_EQ(r.query, plain.query);
+  EXPECT_EQ(r.probability, plain.probability);
+  EXPECT_EQ(MustParse("w4a16:g128:kv4").kv, Int4(Scales::kHead));
+  EXPECT_EQ(MustParse("w4a16:g128:kv4").weights.group, 128);
+  EXPECT_EQ(MustParse("w4a8:static:kv4").kv, Int4(Scales::kStatic));
+  EXPECT_EQ(MustParse("f8:kv8").kv, (Format{Code::kFp8, Scales::kHead, 0}));
+  EXPECT_EQ(MustParse("f8:kv4").kv, Int4(Scales::kHead));
+}
+
+TEST(RecipeTest, RefusesKvSuffixesThatChangeNothing) {
+  ExpectRefused("w8a8:kv8", {"int8 already"});
+  ExpectRefused("w4a4:kv8", {"int4 already"});
+  ExpectRefused("bf16:kv8:kv4", {"more than one of :kv8, :kv4"});
+  ExpectRefused("bf16:kv16", {"'kv16'", ":kv8"});
+}
+
 TEST(RecipeTest, RefusesUnknownNamesAndSuffixes) {
   ExpectRefused("w3a3", {"'w3a3'", "f32", "w4a8c8", ":g128", ":static"});
   ExpectRefused("", {"''", "w4a4"});
@@ -134,7 +170,7 @@ TEST(RecipeTest, RefusesSuffixesWithNothingToChoose) {
 
 TEST(RecipeTest, EveryNameParsesAndIsKnownOnce) {
   const std::vector<std::string> names = RecipeNames();
-  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), 9u);
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), 12u);
   for (const std::string& name : names) EXPECT_EQ(MustParse(name).name, name);
 }
 

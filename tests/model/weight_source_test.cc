@@ -71,11 +71,25 @@ TEST(WeightSourceTest, ListsHoldEveryKindThatHasAShape) {
   c.position = PositionKind::kLearned;
   c.attention_output_bias = c.mlp_bias = true;
   c.tied_embeddings = false;
+  c.experts = 4;
   std::set<WeightKind> listed;
   for (const auto& ids : {AllWeights(c), AllSteps(c)}) {
     for (const WeightId& id : ids) listed.insert(id.kind);
   }
   EXPECT_EQ(listed.size(), static_cast<size_t>(WeightKind::kOutputInputStep) + 1);
+}
+
+TEST(WeightSourceTest, ExpertsLieOneAfterTheOther) {
+  ModelConfig c = TinyLlama();
+  c.experts = 4;
+  c.experts_per_token = 2;
+  EXPECT_EQ(ShapeOf(c, {WeightKind::kRouter, 1}).rows, 4);
+  EXPECT_EQ(ShapeOf(c, {WeightKind::kGate, 1}).rows, 4 * c.ffn);
+  EXPECT_EQ(ShapeOf(c, {WeightKind::kDown, 1}).rows, 4 * c.hidden);
+  EXPECT_EQ(ShapeOf(c, {WeightKind::kDown, 1}).columns, c.ffn);
+  EXPECT_EQ(ShapeOf(TinyLlama(), {WeightKind::kRouter, 1}).rows, 0);
+  const int64_t mlp = 3 * int64_t{c.hidden} * c.ffn, router = 4 * int64_t{c.hidden};
+  EXPECT_EQ(ParameterCount(c) - ParameterCount(TinyLlama()), c.layers * (3 * mlp + router));
 }
 
 TEST(WeightSourceTest, StepsAreNoParameters) {
