@@ -42,6 +42,16 @@ inline ModelConfig TinyGpt2() {
   return c;
 }
 
+// Four experts a layer, two a token.
+inline ModelConfig TinyMixtral() {
+  ModelConfig c = TinyLlama();
+  c.name = "tiny-mixtral";
+  c.architecture = Architecture::kMixtral;
+  c.experts = 4;
+  c.experts_per_token = 2;
+  return c;
+}
+
 // Partial rotary, parallel residual.
 inline ModelConfig TinyNeoX() {
   ModelConfig c = TinyGpt2();

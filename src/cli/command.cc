@@ -78,15 +78,19 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeSimulate());
   commands.push_back(MakeTraffic());
   commands.push_back(MakeSweep());
+  commands.push_back(MakeEstimate());
+  commands.push_back(MakeCompare());
   commands.push_back(MakeTrain());
   commands.push_back(MakePerplexity());
   commands.push_back(MakeCompareLogits());
   commands.push_back(MakeQuantize());
   commands.push_back(MakeBenchInference());
   commands.push_back(MakeBenchLimits());
+  commands.push_back(MakeBenchPredict());
   commands.push_back(MakeBenchBlock());
   commands.push_back(MakeBenchGpt2());
   commands.push_back(MakeBenchGenslm());
+  commands.push_back(MakeValidate());
   commands.push_back(MakeTokenizerTrain());
   commands.push_back(MakeTokenizerEncode());
   commands.push_back(MakeTokenizerShow());
@@ -96,6 +100,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeEvalHumaneval());
   commands.push_back(MakeModels());
   commands.push_back(MakeHardware());
+  commands.push_back(MakePublished());
   commands.push_back(MakeKernels());
   commands.push_back(MakeVersion());
   return commands;

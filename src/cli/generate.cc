@@ -85,7 +85,7 @@ Result<RunRecord> RunGeneration(Generation generation, const GenerateOptions& op
   LODESTONE_ASSIGN_OR_RETURN(Placement placement, PlaceOn(generation.spec, config, generation.recipe, demand));
   LODESTONE_ASSIGN_OR_RETURN(const kernels::KernelTable* table, kernels::SelectFromEnvironment());
   LODESTONE_ASSIGN_OR_RETURN(const int threads, ThreadsToUse(run.threads));
-  LODESTONE_ASSIGN_OR_RETURN(Machine machine,
+  LODESTONE_ASSIGN_OR_RETURN(OpenedMachine machine,
                              OpenMachine(generation.spec, std::move(placement), {.compute = true, .threads = threads}));
   LODESTONE_ASSIGN_OR_RETURN(const std::string steps,
                              AddStepSizes(generation.model, generation.recipe, *machine.threads));

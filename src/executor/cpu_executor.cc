@@ -7,6 +7,7 @@
 #include "base/overloaded.h"
 #include "executor/attention_plan.h"
 #include "executor/executor.h"
+#include "executor/kernel_activation.h"
 #include "executor/kv_store.h"
 #include "executor/register_file.h"
 #include "executor/rope_table.h"
@@ -22,18 +23,6 @@ namespace lodestone {
 namespace {
 
 using kernels::KernelTable;
-
-kernels::Activation KernelActivation(ActivationKind kind) {
-  switch (kind) {
-    case ActivationKind::kSilu:
-      return kernels::Activation::kSilu;
-    case ActivationKind::kGeluTanh:
-      return kernels::Activation::kGeluTanh;
-    case ActivationKind::kGeluErf:
-      return kernels::Activation::kGeluErf;
-  }
-  return kernels::Activation::kSilu;
-}
 
 // The matmul of a pair of formats; null where no kernel exists.
 kernels::MatmulFn MatmulFor(const KernelTable& table, Code input, Code weights) {
@@ -128,14 +117,20 @@ class CpuExecutor final : public Executor {
 Status CpuExecutor::CheckStage(const Stage& stage) const {
   for (const Segment& segment : stage.program.segments) {
     for (const Op& op : segment.ops) {
+      if (const auto* experts = std::get_if<Experts>(&op)) {
+        return Unsupported(fmt::format(
+            "the CPU executor has no mixture of {} experts: experts are estimated, not computed", experts->experts));
+      }
       const auto* linear = std::get_if<Linear>(&op);
+      if (linear != nullptr && (linear->sparsity.pattern != Sparsity::Pattern::kNone || linear->idle != 0)) {
+        return Unsupported("the CPU executor has no sparse products: sparsity is estimated, not computed");
+      }
       if (linear != nullptr && MatmulFor(kernels_, linear->input.code, linear->weights.code) == nullptr) {
         return Unsupported(fmt::format("the CPU executor has no matmul of {} inputs with {} weights",
                                        ToString(linear->input.code), ToString(linear->weights.code)));
       }
       const auto* attend = std::get_if<Attend>(&op);
-      if (attend != nullptr && attend->query.code != attend->kv.code &&
-          !(IsInteger(attend->query.code) && IsInteger(attend->kv.code))) {
+      if (attend != nullptr && attend->query.code != attend->kv.code) {
         return Unsupported(fmt::format("the CPU executor has no attention of {} queries over {} KV",
                                        ToString(attend->query.code), ToString(attend->kv.code)));
       }
@@ -388,6 +383,7 @@ void CpuExecutor::ApplyToRow(LoadedStage& stage, const BoundOp& bound, const Pas
                    kernels_.add(registers_.Floats(op.stream, row), registers_.Floats(op.in, row), op.multiplier, op.n,
                                 op.stream_code == Code::kBf16);
                  },
+                 [](const Experts&) {},
                  [](const Collective&) {},
              },
              *bound.op);

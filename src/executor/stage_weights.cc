@@ -108,6 +108,7 @@ class Loader {
             [&](const Attend& a) { return ReadStep(a.probability_step, layer, bound.step); },
             [](const Gate&) { return Status(); },
             [](const Add&) { return Status(); },
+            [](const Experts&) { return Status(Unsupported("experts are estimated, not computed")); },
             [](const Collective&) { return Status(); },
         },
         *bound.op);

@@ -23,7 +23,7 @@ size_t PassCosts::HashLoad::operator()(const Load& load) const {
 }
 
 Result<PassCosts> PassCosts::Open(const SimulationOptions& options) {
-  LODESTONE_ASSIGN_OR_RETURN(Machine machine, OpenSimulation(options));
+  LODESTONE_ASSIGN_OR_RETURN(OpenedMachine machine, OpenSimulation(options));
   return PassCosts(std::move(machine));
 }
 

@@ -38,9 +38,9 @@ class PassCosts {
     }
   };
 
-  explicit PassCosts(Machine machine) : machine_(std::move(machine)) {}
+  explicit PassCosts(OpenedMachine machine) : machine_(std::move(machine)) {}
 
-  Machine machine_;
+  OpenedMachine machine_;
   Remembered<StageCost, &Appliance::CostsOf> costs_;
   Remembered<std::vector<OperatorCost>, &Appliance::ExplainCosts> operators_;
 };

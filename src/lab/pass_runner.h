@@ -42,7 +42,7 @@ class PassRunner {
  private:
   PassRunner() = default;
 
-  Machine machine_;
+  OpenedMachine machine_;
   std::vector<int32_t> page_table_;  // of all sequences
   std::vector<Row> pass_rows_;       // of the pass that runs
   std::vector<int32_t> pass_pages_;

@@ -168,10 +168,10 @@ Result<Placement> PlacementOf(const SimulationOptions& options) {
   return Place(options.config, options.recipe, options.spec, DemandOf(options));
 }
 
-Result<Machine> OpenSimulation(const SimulationOptions& options) {
+Result<OpenedMachine> OpenSimulation(const SimulationOptions& options) {
   LODESTONE_ASSIGN_OR_RETURN(Placement placement, PlacementOf(options));
   LODESTONE_ASSIGN_OR_RETURN(
-      Machine machine,
+      OpenedMachine machine,
       OpenMachine(options.spec, std::move(placement), {.fidelity = options.fidelity, .transfers = options.transfers}));
   const int64_t pages = options.users * PagesPerUser(options.prompt_tokens + options.output_tokens);
   LODESTONE_RETURN_IF_ERROR(machine.appliance->Configure(nullptr, static_cast<int>(pages)));
@@ -179,7 +179,7 @@ Result<Machine> OpenSimulation(const SimulationOptions& options) {
 }
 
 Result<SimulatedRun> SimulateBatch(const SimulationOptions& options, FlowObserver* observer) {
-  LODESTONE_ASSIGN_OR_RETURN(const Machine machine, OpenSimulation(options));
+  LODESTONE_ASSIGN_OR_RETURN(const OpenedMachine machine, OpenSimulation(options));
   Appliance& appliance = *machine.appliance;
   appliance.Observe(observer);
   Batch batch(options);

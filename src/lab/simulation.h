@@ -80,7 +80,7 @@ Status CheckSimulation(const SimulationOptions& options);
 Result<Placement> PlacementOf(const SimulationOptions& options);
 
 // Placed, mapped and configured, nothing submitted yet.
-Result<Machine> OpenSimulation(const SimulationOptions& options);
+Result<OpenedMachine> OpenSimulation(const SimulationOptions& options);
 
 // One instance of the model: where the placement has several, they run beside one another, each with its own users.
 // Refused: what CheckSimulation, Place, Map and Configure refuse. kMaxSimulatedTokens take a minute or so.

@@ -100,7 +100,7 @@ struct Played {
   int most_requests = 0;
 };
 
-Result<Played> Play(Machine& machine, Engine& engine, std::span<const Arrival> arrivals, const Goals& goals,
+Result<Played> Play(OpenedMachine& machine, Engine& engine, std::span<const Arrival> arrivals, const Goals& goals,
                     Collected& collected) {
   Played played;
   size_t next = 0;
@@ -158,7 +158,7 @@ Result<TrafficResult> RunTraffic(const TrafficOptions& options, std::span<const 
   LODESTONE_ASSIGN_OR_RETURN(const Extent extent, ExtentOf(arrivals));
   LODESTONE_ASSIGN_OR_RETURN(const int seats, SeatsOf(options));
   LODESTONE_ASSIGN_OR_RETURN(const SimulationOptions prepared, MachineOf(options, extent, seats));
-  LODESTONE_ASSIGN_OR_RETURN(Machine machine, OpenSimulation(prepared));
+  LODESTONE_ASSIGN_OR_RETURN(OpenedMachine machine, OpenSimulation(prepared));
   machine.appliance->Observe(observer);
   Engine engine(*machine.appliance, nullptr,
                 {.micro_batches = prepared.micro_batches,

@@ -24,22 +24,34 @@ Status CheckFormats(const Format& a, const Format& b, const char* what, const Re
                                  ToString(a), ToString(b)));
 }
 
+Status CheckAttention(const Attend& attend, const Recipe& recipe) {
+  if (IsInteger(attend.query.code) && attend.query.code != attend.kv.code) {
+    return Unsupported(fmt::format("recipe {}: attention of {} queries over {} K and V is estimated, not computed",
+                                   recipe.name, ToString(attend.query), ToString(attend.kv)));
+  }
+  return CheckFormats(attend.query, attend.kv, "attention", recipe);
+}
+
 Status CheckOperator(const Op& op, const Recipe& recipe) {
-  return std::visit(Overloaded{
-                        [](const Embed&) { return Status(); },
-                        [](const Norm&) { return Status(); },
-                        [](const Quantize&) { return Status(); },  // as the operator that reads it
-                        [&](const Linear& o) { return CheckFormats(o.input, o.weights, "matrix products", recipe); },
-                        [](const Rotate&) { return Status(); },
-                        [](const StoreKv&) { return Status(); },
-                        [&](const Attend& o) { return CheckFormats(o.query, o.kv, "attention", recipe); },
-                        [](const Gate&) { return Status(); },
-                        [](const Add&) { return Status(); },
-                        [](const Collective&) {
-                          return Status(Unsupported("a shard's gathers cannot be differentiated; train whole models"));
-                        },
-                    },
-                    op);
+  return std::visit(
+      Overloaded{
+          [](const Embed&) { return Status(); },
+          [](const Norm&) { return Status(); },
+          [](const Quantize&) { return Status(); },  // as the operator that reads it
+          [&](const Linear& o) { return CheckFormats(o.input, o.weights, "matrix products", recipe); },
+          [](const Rotate&) { return Status(); },
+          [](const StoreKv&) { return Status(); },
+          [&](const Attend& o) { return CheckAttention(o, recipe); },
+          [](const Gate&) { return Status(); },
+          [](const Add&) { return Status(); },
+          [](const Experts&) {
+            return Status(Unsupported("a mixture of experts cannot be trained: experts are estimated, not computed"));
+          },
+          [](const Collective&) {
+            return Status(Unsupported("a shard's gathers cannot be differentiated; train whole models"));
+          },
+      },
+      op);
 }
 
 Status CheckProgram(const Program& program, const Recipe& recipe) {

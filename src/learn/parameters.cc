@@ -62,6 +62,7 @@ Result<Steps> StepsOf(const Segment& segment, const std::string& recipe) {
                    [&](const Attend& o) { add(o.probability_step); },
                    [](const Gate&) {},
                    [](const Add&) {},
+                   [](const Experts&) {},
                    [](const Collective&) {},
                },
                op);

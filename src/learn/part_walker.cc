@@ -80,6 +80,7 @@ void PartWalker::ForwardNode(size_t p, size_t n) {
           },
           [&](const Gate& op) { operators_.Gate(op, shape_, read(0), op.up ? read(1) : nullptr, write(0)); },
           [&](const Add& op) { operators_.Add(op, shape_, read(0), read(1), write(0)); },
+          [](const Experts&) { LODESTONE_CHECK(false); },
           [](const Collective&) { LODESTONE_CHECK(false); },
       },
       *node.op);
@@ -160,6 +161,7 @@ void PartWalker::BackwardNode(size_t p, size_t n) {
                                     op.up ? fresh(1) : nullptr);
           },
           [&](const Add& op) { operators_.AddBackward(op, shape_, out_gradient(), fresh(0)); },
+          [](const Experts&) { LODESTONE_CHECK(false); },
           [](const Collective&) { LODESTONE_CHECK(false); },
       },
       *node.op);

@@ -35,6 +35,7 @@ Bound Bind(const Op& op, int layer, const Parameters& parameters, const Differen
           [&](const Attend& o) { return Bound{.step = step(o.probability_step)}; },
           [](const Gate&) { return Bound{}; },
           [](const Add&) { return Bound{}; },
+          [](const Experts&) { return Bound{}; },
           [](const Collective&) { return Bound{}; },
       },
       op);

@@ -53,6 +53,7 @@ class Collector {
                    [&](const Attend& a) { Vector(a.probability_step, layer); },
                    [](const Gate&) {},
                    [](const lodestone::Add&) {},
+                   [](const Experts&) {},
                    [](const Collective&) {},
                },
                op);
@@ -95,7 +96,19 @@ bool NeedsCalibration(QuantizeMethod method) {
 }
 
 Result<StoredTensors> TensorsOf(const ModelConfig& config, const Recipe& recipe) {
+  if (config.experts > 0) {
+    return Unsupported(
+        fmt::format("model '{}': a mixture of experts cannot be quantised: experts are estimated, not "
+                    "computed",
+                    config.name));
+  }
   LODESTONE_ASSIGN_OR_RETURN(const Program program, Describe(config, recipe));
+  if (recipe.query.code != recipe.kv.code) {
+    return Unsupported(fmt::format(
+        "recipe {}: attention of {} queries over {} K and V is estimated, not computed; leave the KV suffix "
+        "out",
+        recipe.name, ToString(recipe.query.code), ToString(recipe.kv.code)));
+  }
   Collector collector;
   for (const Segment& segment : program.segments) {
     for (int run = 0; run < segment.repeat; ++run) {

@@ -69,6 +69,7 @@ class Namer {
                      const int in = At(o.in), stream = At(o.stream);
                      Node(op, {in, stream}, {Stream(o.stream, o.n)});
                    },
+                   [](const Experts&) { LODESTONE_CHECK(false); },
                    [](const Collective&) { LODESTONE_CHECK(false); },
                },
                op);
@@ -118,6 +119,7 @@ std::vector<int> BackwardReads(const TapeNode& node) {
                         [&](const Attend&) { return all; },
                         [&](const Gate&) { return node.reads; },
                         [](const Add&) { return std::vector<int>(); },
+                        [](const Experts&) { return std::vector<int>(); },
                         [](const Collective&) { return std::vector<int>(); },
                     },
                     *node.op);

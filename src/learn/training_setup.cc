@@ -200,6 +200,12 @@ Result<std::unique_ptr<Training>> OpenTraining(const TrainConfig& config, Thread
   training->config = config;
   LODESTONE_ASSIGN_OR_RETURN(training->recipe, ParseRecipe(config.run.recipe));
   LODESTONE_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> weights, OpenWeights(*training));
+  if (training->model.experts > 0) {
+    return Unsupported(
+        fmt::format("model '{}': a mixture of experts cannot be trained: experts are estimated, not "
+                    "computed",
+                    training->model.name));
+  }
   LODESTONE_RETURN_IF_ERROR(CheckSequence(*training));
   LODESTONE_RETURN_IF_ERROR(CheckOutput(*training));
   LODESTONE_RETURN_IF_ERROR(CheckMemory(*training));

@@ -53,6 +53,8 @@ std::string_view ToString(Code code) {
       return "uint8";
     case Code::kUint4:
       return "uint4";
+    case Code::kFp8:
+      return "fp8";
   }
   return "?";
 }

@@ -18,6 +18,7 @@ enum class Code : uint8_t {
   kInt2,   // −1..1, weights of simulated cards only: no kernel of this host reads them
   kUint8,  // 0..255: softmax output
   kUint4,  // 0..15: softmax output
+  kFp8,  // floating point of 8 bits (E4M3, P. Micikevicius et al., arXiv 2209.05433): estimates of other machines only
 };
 
 // How codes become values: value = code × scale.
@@ -51,6 +52,7 @@ constexpr int BitsOf(Code code) {
       return 16;
     case Code::kInt8:
     case Code::kUint8:
+    case Code::kFp8:
       return 8;
     case Code::kInt4:
     case Code::kUint4:
@@ -61,7 +63,9 @@ constexpr int BitsOf(Code code) {
   return 0;
 }
 
-constexpr bool IsInteger(Code code) { return BitsOf(code) <= 8; }
+constexpr bool IsInteger(Code code) { return BitsOf(code) <= 8 && code != Code::kFp8; }
+// Whether values are codes × scale: integers, and fp8, whose range is too narrow for values as they are.
+constexpr bool IsScaled(Code code) { return BitsOf(code) <= 8; }
 
 // The largest code: 127, 7, 1, 255, 15; 0 for floating point.
 constexpr int MaxCode(Code code) {
@@ -91,7 +95,7 @@ int64_t WeightScaleBytes(const Format& format, int64_t n, int64_t k);
 // (a static scale is a constant of the stage, counted with its norms).
 int64_t ActivationScaleBytes(const Format& format, int64_t rows, int64_t heads);
 
-std::string_view ToString(Code code);        // "f32", "bf16", "int8", "int4", "int2", "uint8", "uint4"
+std::string_view ToString(Code code);        // "f32", "bf16", "int8", "int4", "int2", "uint8", "uint4", "fp8"
 std::string_view ToString(Scales scales);    // "none", "static", "token", "head", "channel", "group"
 std::string ToString(const Format& format);  // "int4·channel", "int4·group128", "bf16"
 

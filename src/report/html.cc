@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/status.h"
+#include "report/page_script.h"
 
 namespace lodestone {
 namespace {
@@ -39,7 +42,7 @@ figure{margin:1.2rem 0}figure svg{width:100%;height:auto;min-width:36rem;display
 figcaption{font-size:.875rem;color:var(--soft);margin-top:.4rem;max-width:46rem}
 details{margin:1rem 0}summary{cursor:pointer;color:var(--c0)}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-@media print{main{max-width:none;padding:0}nav{display:none}h2,h3{break-after:avoid}
+@media print{main{max-width:none;padding:0}nav,.downloads{display:none}h2,h3{break-after:avoid}
 figure,tr,.tile{break-inside:avoid}.wide{overflow:visible}figure svg{min-width:0}details::details-content{content-visibility:visible}}
 )css";
 
@@ -52,6 +55,19 @@ std::string CellHtml(const HtmlCell& cell) {
     out = fmt::format("<span title=\"{}\">{}</span><span class=\"hidden\"> ({})</span>", note, out, note);
   }
   if (cell.provenance) out += Mark(*cell.provenance);
+  return out;
+}
+
+// RFC 4648.
+std::string Base64(std::string_view bytes) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t word = 0;
+    for (size_t j = 0; j < 3; ++j) word = word << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0u);
+    for (size_t j = 0; j < 4; ++j) out += i + j <= bytes.size() ? kDigits[word >> (18 - 6 * j) & 63] : '=';
+  }
   return out;
 }
 
@@ -100,9 +116,10 @@ void HtmlPage::Tiles(std::span<const HtmlTile> tiles) {
 
 void HtmlPage::Table(const HtmlTable& table) {
   body_ += fmt::format(
-      "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table>\n"
+      "<div class=\"wide{2}\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table{1}>\n"
       "<caption>{0}</caption>\n<thead><tr>",
-      EscapeMarkup(table.caption));
+      EscapeMarkup(table.caption), table.live ? " class=\"live\"" : "", table.live ? " long" : "");
+  live_ |= table.live;
   for (const HtmlColumn& column : table.columns) {
     body_ += fmt::format("<th scope=\"col\"{}>{}", column.number ? " class=\"n\"" : "", EscapeMarkup(column.heading));
     if (column.provenance) body_ += Mark(*column.provenance);
@@ -114,9 +131,10 @@ void HtmlPage::Table(const HtmlTable& table) {
     body_ += "<tr>";
     for (size_t i = 0; i < table.columns.size(); ++i) {
       const std::string text = i < row.size() ? CellHtml(row[i]) : "";
-      const char* alignment = table.columns[i].number ? " class=\"n\"" : "";
-      body_ += i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", alignment, text)
-                      : fmt::format("<td{}>{}</td>", alignment, text);
+      std::string attributes = table.columns[i].number ? " class=\"n\"" : "";
+      if (i < row.size() && row[i].value) attributes += fmt::format(" data-v=\"{}\"", *row[i].value);
+      body_ += i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", attributes, text)
+                      : fmt::format("<td{}>{}</td>", attributes, text);
     }
     body_ += "</tr>\n";
   }
@@ -126,6 +144,15 @@ void HtmlPage::Table(const HtmlTable& table) {
 void HtmlPage::Figure(const Svg& svg, std::string_view caption, std::optional<Provenance> provenance) {
   body_ += fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}{}</figcaption></figure>\n", svg.text,
                        EscapeMarkup(caption), provenance ? Mark(*provenance) : "");
+}
+
+void HtmlPage::Downloads(std::span<const Attachment> attachments) {
+  body_ += "<p class=\"downloads\">In this file:";
+  for (const Attachment& attachment : attachments) {
+    body_ += fmt::format(" <a download=\"{0}\" href=\"data:{1};base64,{2}\">{0}</a>", EscapeMarkup(attachment.name),
+                         EscapeMarkup(attachment.type), Base64(attachment.contents));
+  }
+  body_ += "</p>\n";
 }
 
 void HtmlPage::OpenFold(std::string_view summary) {
@@ -143,18 +170,22 @@ void HtmlPage::CloseFold() {
 std::string HtmlPage::Finish() && {
   EndSection();
   const std::string title = EscapeMarkup(title_);
+  const std::string script = live_ ? fmt::format("; script-src '{}'", PageScriptHash()) : "";
   std::string page = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'{}\">\n"
       "<title>{}</title>\n<style>\n",
-      title);
+      script, title);
   page += SvgStyle();
   page += kPageStyle;
+  if (live_) page += PageScriptStyle();
   page += fmt::format("</style>\n</head>\n<body>\n<main>\n<header><h1>{}</h1>\n<p class=\"lead\">{}</p>\n", title,
                       EscapeMarkup(lead_));
   if (sections_ > 1) page += fmt::format("<nav aria-label=\"Contents\"><ul>\n{}</ul></nav>\n", contents_);
-  page += "</header>\n" + body_ + "</main>\n</body>\n</html>\n";
+  page += "</header>\n" + body_ + "</main>\n";
+  if (live_) page += fmt::format("<script>{}</script>\n", PageScript());
+  page += "</body>\n</html>\n";
   return page;
 }
 

@@ -1,4 +1,5 @@
-// The one HTML writer: a page in one file, which asks nothing of any network and needs no script to be read.
+// The one HTML writer: a page in one file, which asks nothing of any network and needs no script to be read. A page
+// with live tables has the one script of page_script.h, and lets no other run.
 //
 // Light and dark follow the reader's setting, tables scroll by themselves on narrow screens, and the page prints. All
 // text is escaped here; callers give plain text.
@@ -19,6 +20,7 @@ struct HtmlCell {
   std::string text;
   std::optional<Provenance> provenance = {};  // a mark behind the text, where it is not the column's
   std::string note = {};                      // shown when the pointer rests on it, and read by screen readers
+  std::optional<double> value = {};           // what sorting compares, where the text is a rounded number
 
   HtmlCell(std::string cell_text) : text(std::move(cell_text)) {}  // NOLINT(google-explicit-constructor)
   HtmlCell(const char* cell_text) : text(cell_text) {}             // NOLINT(google-explicit-constructor)
@@ -38,6 +40,7 @@ struct HtmlTable {
   std::string caption;
   std::vector<HtmlColumn> columns;
   std::vector<std::vector<HtmlCell>> rows;  // at most one cell a column; those that lack are empty
+  bool live = false;                        // sorts and filters where scripts run: the page then has one
 };
 
 // A figure that a reader should see first.
@@ -61,6 +64,11 @@ class HtmlPage {
   void Tiles(std::span<const HtmlTile> tiles);
   void Table(const HtmlTable& table);
   void Figure(const Svg& svg, std::string_view caption, std::optional<Provenance> provenance = {});
+  // Links to files that the page carries in itself.
+  struct Attachment {
+    std::string name, type, contents;  // "points.csv", "text/csv"
+  };
+  void Downloads(std::span<const Attachment> attachments);
   // Until CloseFold, behind a line that opens it.
   void OpenFold(std::string_view summary);
   void CloseFold();
@@ -72,7 +80,7 @@ class HtmlPage {
 
   std::string title_, lead_, contents_, body_;
   int sections_ = 0;
-  bool open_ = false, fold_ = false;
+  bool open_ = false, fold_ = false, live_ = false;
 };
 
 }  // namespace lodestone

@@ -63,6 +63,7 @@ std::string_view SvgStyle() {
 .c6{--c:var(--c6)}.c7{--c:var(--c7)}.c8{--c:var(--c8)}.ci{--c:var(--ink)}
 .plot{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-variant-numeric:tabular-nums}
 .plot text{fill:var(--ink)}.plot .soft{fill:var(--soft)}.plot .small{font-size:11px}.plot .tiny{font-size:9px}
+.plot .halo{paint-order:stroke;stroke:var(--page);stroke-width:3px;stroke-linejoin:round}
 .plot .strong{font-weight:600}.plot .inside{fill:#111}
 .plot .grid{stroke:var(--grid);stroke-width:1}.plot .minor{stroke:var(--grid);stroke-width:.5}
 .plot .axis{stroke:var(--soft);stroke-width:1}.plot .fill{fill:var(--c)}
@@ -71,6 +72,9 @@ std::string_view SvgStyle() {
 .plot .dashed{fill:none;stroke:var(--c);stroke-width:1.5;stroke-dasharray:5 4}
 .plot .whisker{stroke:var(--c);stroke-width:1.25;opacity:.7}
 .plot .dot{fill:var(--c);stroke:var(--edge);stroke-width:1}
+.plot .ring{fill:var(--page);fill-opacity:.75;stroke:var(--c);stroke-width:1.75}
+.plot .span{stroke:var(--c);stroke-width:4;stroke-linecap:round;opacity:.35}
+.plot .iso{stroke:var(--soft);stroke-width:1;stroke-dasharray:1 4;stroke-linecap:round}
 )css";
 }
 
@@ -207,7 +211,10 @@ double DrawLegend(SvgCanvas& canvas, std::span<const LegendEntry> entries, doubl
                                 entry.colour % kSvgColours));
         break;
       case LegendEntry::Mark::kMarker:
-        canvas.Marker(entry.shape, left + kSwatch / 2, middle, fmt::format("dot c{}", entry.colour % kSvgColours));
+      case LegendEntry::Mark::kHollow:
+        canvas.Marker(entry.shape, left + kSwatch / 2, middle,
+                      fmt::format("{} c{}", entry.mark == LegendEntry::Mark::kMarker ? "dot" : "ring",
+                                  entry.colour % kSvgColours));
         break;
     }
     canvas.Text(left + kSwatch + 6, middle + 4, entry.name);

@@ -62,7 +62,7 @@ class SvgCanvas {
 struct LegendEntry {
   std::string name;
   int colour = 0;
-  enum class Mark { kArea, kLine, kDashed, kMarker } mark = Mark::kArea;
+  enum class Mark { kArea, kLine, kDashed, kMarker, kHollow } mark = Mark::kArea;
   int shape = 0;  // of a marker
 };
 double DrawLegend(SvgCanvas& canvas, std::span<const LegendEntry> entries, double x, double y, double width);

@@ -74,7 +74,7 @@ Svg Render(const StackedBars& chart) {
       if (value == 0) continue;
       canvas.Rect(left + axis.At(sum) * width, y, value / (axis.high - axis.low) * width, kBar,
                   fmt::format("bar c{}", chart.parts[part].colour.value_or(static_cast<int>(part)) % kSvgColours),
-                  fmt::format("{}: {}", bar.label, chart.parts[part].name));
+                  part < bar.tips.size() ? bar.tips[part] : fmt::format("{}: {}", bar.label, chart.parts[part].name));
       sum += value;
     }
     const double end = std::max(sum, chart.limit.value_or(0));  // the line of the limit crosses no text

@@ -22,8 +22,9 @@ struct StackedBars {
   };
   struct Bar {
     std::string label;
-    std::vector<double> values;  // one a part; not negative
-    std::string total;           // written behind the bar
+    std::vector<double> values;          // one a part; not negative
+    std::string total;                   // written behind the bar
+    std::vector<std::string> tips = {};  // one a part; none: the names of bar and part
   };
   std::string title, description;
   std::string axis;  // label with unit: "µs"

@@ -37,7 +37,8 @@ struct Box {
 class LabelPlacer {
  public:
   explicit LabelPlacer(Box frame) : frame_(frame) {}
-  void Occupy(double x, double y) { taken_.push_back({x - 5, y - 5, x + 5, y + 5}); }
+  void Occupy(double x, double y) { Occupy({x - 5, y - 5, x + 5, y + 5}); }
+  void Occupy(Box box) { taken_.push_back(box); }
   void Place(SvgCanvas& canvas, double x, double y, const std::string& label) {
     const double width = SvgTextWidth(label, 11), kHeight = 10, kGap = 8;
     struct Try {
@@ -61,7 +62,7 @@ class LabelPlacer {
         continue;
       }
       taken_.push_back(box);
-      canvas.Text(at.x, box.bottom - 1, label, "small", at.anchor);
+      canvas.Text(at.x, box.bottom - 1, label, "small halo", at.anchor);
       return;
     }
   }
@@ -133,14 +134,38 @@ void DrawWhisker(SvgCanvas& canvas, const Frame& frame, const PlotPoint& point, 
   canvas.Line(x - 3, high, x + 3, high, css);
 }
 
+// Ends inside the frame, on any combination of scales.
+void DrawRatio(SvgCanvas& canvas, const Frame& frame, const PlotRatio& line, LabelPlacer& placer) {
+  const double from = std::max(frame.x.low, frame.y.low / line.ratio);
+  const double to = std::min(frame.x.high, frame.y.high / line.ratio);
+  if (!(line.ratio > 0) || !(from < to)) return;
+  // A straight line where both axes are logarithmic, or both linear; a curve otherwise.
+  constexpr int kPieces = 24;
+  const bool straight = frame.x.scale == frame.y.scale;
+  const auto at = [&](int i) {
+    const double t = static_cast<double>(i) / kPieces;
+    return frame.x.scale == Scale::kLog ? from * std::pow(to / from, t) : from + (to - from) * t;
+  };
+  for (int i = 0; i < kPieces; i += straight ? kPieces : 1) {
+    const double x1 = at(i), x2 = at(straight ? kPieces : i + 1);
+    canvas.Line(frame.X(x1), frame.Y(x1 * line.ratio), frame.X(x2), frame.Y(x2 * line.ratio), "iso");
+  }
+  const bool top = to < frame.x.high;  // where it leaves the frame
+  const double x = frame.X(to) + (top ? 5 : -5);
+  const double y = std::max(frame.Y(to * line.ratio) + (top ? 11 : -5), frame.top + 11);
+  const double width = SvgTextWidth(line.label, 11);
+  placer.Occupy({top ? x : x - width, y - 10, top ? x + width : x, y + 2});
+  canvas.Text(x, y, line.label, "soft small", top ? Anchor::kStart : Anchor::kEnd);
+}
+
 std::vector<LegendEntry> LegendOf(const XyPlot& plot) {
   std::vector<LegendEntry> entries;
   for (size_t i = 0; i < plot.series.size(); ++i) {
     const PlotSeries& series = plot.series[i];
     if (series.name.empty()) continue;
-    const auto mark = series.markers  ? LegendEntry::Mark::kMarker
-                      : series.dashed ? LegendEntry::Mark::kDashed
-                                      : LegendEntry::Mark::kLine;
+    const auto mark = !series.markers ? series.dashed ? LegendEntry::Mark::kDashed : LegendEntry::Mark::kLine
+                      : series.hollow ? LegendEntry::Mark::kHollow
+                                      : LegendEntry::Mark::kMarker;
     entries.push_back({.name = series.name,
                        .colour = ColourOf(series, i),
                        .mark = mark,
@@ -166,7 +191,7 @@ Svg Render(const XyPlot& plot) {
   }
   const size_t every = std::max<size_t>(1, (points + kMaxPlotPoints - 1) / kMaxPlotPoints);
 
-  const std::vector<LegendEntry> legend = LegendOf(plot);
+  const std::vector<LegendEntry> legend = plot.legend ? *plot.legend : LegendOf(plot);
   const double legend_height = LegendHeight(legend, plot.width - 8);
   Frame frame{.x = TicksOf(plot.x, x), .y = TicksOf(plot.y, y), .left = 0, .top = 24, .width = 0, .height = 0};
   for (const double tick : frame.y.labelled) {
@@ -178,6 +203,7 @@ Svg Render(const XyPlot& plot) {
   SvgCanvas canvas(plot.width, plot.height + legend_height + (every > 1 ? 18 : 4), plot.title, plot.description);
   DrawAxes(canvas, frame, plot);
   LabelPlacer placer({frame.left, frame.top, frame.left + frame.width, frame.top + frame.height});
+  for (const PlotRatio& line : plot.ratios) DrawRatio(canvas, frame, line, placer);
   for (size_t s = 0; s < plot.series.size(); ++s) {
     if (plot.series[s].line) DrawLine(canvas, frame, plot, plot.series[s], s, every);
   }
@@ -197,11 +223,16 @@ Svg Render(const XyPlot& plot) {
   for_each([&](const PlotPoint& point, const PlotSeries& series, size_t s) {
     if (!series.markers) return;
     canvas.Marker(series.shape.value_or(static_cast<int>(s) % kSvgShapes), frame.X(point.x), frame.Y(point.y),
-                  fmt::format("dot c{}", ColourOf(series, s)), point.tip);
+                  fmt::format("{} c{}", series.hollow ? "ring" : "dot", ColourOf(series, s)), point.tip);
   });
-  for_each([&](const PlotPoint& point, const PlotSeries&, size_t) {
-    if (!point.label.empty()) placer.Place(canvas, frame.X(point.x), frame.Y(point.y), point.label);
-  });
+  // What is drawn last lies on top, so its labels come first.
+  for (auto series = plot.series.rbegin(); series != plot.series.rend(); ++series) {
+    for (size_t i = 0; i < series->points.size(); i += every) {
+      const PlotPoint& point = series->points[i];
+      if (point.label.empty() || !Drawable(point, plot)) continue;
+      placer.Place(canvas, frame.X(point.x), frame.Y(point.y), point.label);
+    }
+  }
   double below = DrawLegend(canvas, legend, 4, plot.height, plot.width - 8);
   if (every > 1)
     canvas.Text(4, below + 12, fmt::format("Every {}th of {} points is drawn.", every, points), "soft small");
@@ -218,7 +249,7 @@ Svg Render(const Roofline& roofline) {
   }
   XyPlot plot{.title = roofline.title,
               .description = roofline.description,
-              .x = {.label = "Operations a byte of core memory", .scale = Scale::kLog},
+              .x = {.label = roofline.x_label, .scale = Scale::kLog},
               .y = {.label = "Operations a second", .scale = Scale::kLog}};
   double low_y = std::numeric_limits<double>::infinity();
   for (const Roofline::Dots& dots : roofline.dots) {

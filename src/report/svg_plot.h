@@ -24,6 +24,7 @@ struct PlotSeries {
   bool line = false, dashed = false, markers = true;
   std::optional<int> colour = {};  // of SvgStyle(); none: by order
   std::optional<int> shape = {};   // of SvgCanvas::Marker; none: by order
+  bool hollow = false;             // markers are rings
 };
 
 struct PlotAxis {
@@ -33,10 +34,18 @@ struct PlotAxis {
   bool tight = false;                         // ends with the points, not with the tick after them
 };
 
+// The line y = ratio × x through the whole frame: points of equal tokens/J over watts.
+struct PlotRatio {
+  double ratio = 0;
+  std::string label;  // at its upper end
+};
+
 struct XyPlot {
   std::string title, description;
   PlotAxis x, y;
   std::vector<PlotSeries> series;
+  std::vector<PlotRatio> ratios = {};
+  std::optional<std::vector<LegendEntry>> legend = {};  // none: the named series
   double width = 760, height = 400;
 };
 
@@ -58,6 +67,7 @@ struct Roofline {
   };
   std::string title, description;
   std::string memory_name;  // "core memory"
+  std::string x_label = "Operations a byte of core memory";
   double memory_bytes_per_s = 0;
   std::vector<Ceiling> ceilings;
   std::vector<Dots> dots;

@@ -28,6 +28,7 @@ std::optional<MatrixFormat> MatrixFormatOf(Code wider) {
       return MatrixFormat::kInt2;
     case Code::kF32:
     case Code::kF16:
+    case Code::kFp8:
     case Code::kBf16:
       return std::nullopt;
   }

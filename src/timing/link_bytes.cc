@@ -35,6 +35,7 @@ LinkBytes LinkBytesOf(const Program& program) {
                      [](const StoreKv&) {},
                      [](const Attend&) {},
                      [](const Gate&) {},
+                     [](const Experts&) {},
                      [](const Collective&) {},
                  },
                  op);

@@ -41,6 +41,7 @@ RowTraits RowTraitsOf(const Op& op) {
                         [](const Embed&) { return RowTraits{}; },
                         [](const Linear&) { return RowTraits{}; },
                         [](const Attend&) { return RowTraits{}; },
+                        [](const Experts&) { return RowTraits{}; },
                         [](const Collective&) { return RowTraits{}; },
                     },
                     op);
@@ -113,7 +114,16 @@ Result<AttentionShape> AttentionShapeOf(const Attend& attend, const Formats& for
 Result<OperatorShape> ShapeOf(const Segment& segment, size_t index, const std::string& label) {
   const Op& op = segment.ops[index];
   const Formats formats(op, label);
+  if (const auto* experts = std::get_if<Experts>(&op)) {
+    return Unsupported(fmt::format(
+        "{}: {} experts: how this chip would hold and pick them is not modelled; dense models can be planned and "
+        "simulated, and 'lodestone estimate' knows experts on other machines",
+        label, experts->experts));
+  }
   if (const auto* linear = std::get_if<Linear>(&op)) {
+    if (linear->sparsity.pattern != Sparsity::Pattern::kNone || linear->idle != 0) {
+      return Unsupported(fmt::format("{}: sparse products are not modelled on this chip", label));
+    }
     LODESTONE_ASSIGN_OR_RETURN(const LinearShape shape, LinearShapeOf(*linear, formats));
     return OperatorShape(shape);
   }

@@ -27,6 +27,10 @@ const std::vector<std::vector<std::string>>& CommandLines() {
       {"hardware", "list"},
       {"hardware", "show", "a100-40gb"},
       {"hardware", "show", "northpole-16"},
+      {"published"},
+      {"published", "--machine", "h100-sxm", "--model", "llama-3-8b"},
+      {"published", "--source", "survey-2410.04466"},
+      {"published", "--source", "northpole-hpec2024"},
       {"version"}};
   return kLines;
 }

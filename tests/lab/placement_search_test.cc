@@ -98,7 +98,7 @@ std::vector<std::vector<int32_t>> Generate(const std::optional<ApplianceSpec>& s
                                            int groups, int chunk) {
   const ModelConfig config = SmallModel();
   const testing::HashWeights weights(5);
-  Result<Machine> machine = OpenMachine(spec, placement, {.compute = true});
+  Result<OpenedMachine> machine = OpenMachine(spec, placement, {.compute = true});
   EXPECT_TRUE(machine.ok()) << (machine.ok() ? "" : machine.error().message);
   if (!machine.ok()) return {};
   const int pages = 3;

@@ -29,7 +29,7 @@ SimulationOptions RandomOptions(std::mt19937_64& random) {
 }
 
 Result<BatchResult> RunThroughEngine(const SimulationOptions& options) {
-  LODESTONE_ASSIGN_OR_RETURN(Machine machine, OpenSimulation(options));
+  LODESTONE_ASSIGN_OR_RETURN(OpenedMachine machine, OpenSimulation(options));
   std::vector<Request> requests(static_cast<size_t>(options.users));
   for (Request& request : requests) {
     request.prompt.resize(static_cast<size_t>(options.prompt_tokens));

@@ -76,6 +76,7 @@ class DoubleModel {
                    [&](const Add& o) {
                      for (size_t i = 0; i < At(o.in).size(); ++i) At(o.stream)[i] += double{o.multiplier} * At(o.in)[i];
                    },
+                   [](const Experts&) {},
                    [](const Collective&) {},
                },
                op);

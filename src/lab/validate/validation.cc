@@ -1,0 +1,207 @@
+#include "lab/validate/validation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "hardware/machine.h"
+
+namespace lodestone {
+namespace {
+
+constexpr int kLargestBatch = 64;
+constexpr size_t kWorstRows = 10;
+constexpr std::string_view kSurvey = "survey-2410.04466", kNorthPole = "northpole-hpec2024";
+
+struct Checked {
+  const ValidationCase* question;
+  Comparison comparison;
+};
+
+bool IsHeadline(const ValidationCase& question) {
+  return TakesPart(question) && question.row->metric == "total_throughput" && question.load.batch <= kLargestBatch;
+}
+
+Comparison ComparisonOf(const ValidationCase& question, const Range& estimate) {
+  return {question.row->value, estimate, question.is_rate()};
+}
+
+struct KnownMiss {
+  std::string_view machine, stack, recipe, reason;
+};
+constexpr KnownMiss kKnownMisses[] = {
+    {"m2-ultra", "llama.cpp", "w2a16", "this work unpacks 2 bits slower than 4"},
+};
+
+// Of rows beyond a factor of 2: what the data flag, or what is known of the work.
+std::string ReasonFor(const PublishedRow& row, const Comparison& comparison) {
+  if (std::abs(std::log2(comparison.Ratio())) <= 1) return row.caution;
+  if (!row.caution.empty()) return row.caution;
+  for (const KnownMiss& miss : kKnownMisses) {
+    if (row.machine == miss.machine && row.stack == miss.stack && row.recipe == miss.recipe) {
+      return std::string(miss.reason);
+    }
+  }
+  return "not known";
+}
+
+// Groups in the order of their names.
+class Groups {
+ public:
+  void Add(const std::string& name, const Comparison& comparison) { groups_[name].push_back(comparison); }
+  std::vector<NamedAccuracy> Finish() const {
+    std::vector<NamedAccuracy> named;
+    for (const auto& [name, comparisons] : groups_) named.push_back({name, AccuracyOf(comparisons)});
+    return named;
+  }
+
+ private:
+  std::map<std::string, std::vector<Comparison>> groups_;
+};
+
+// The entries of the catalogue that were fitted, one a machine and stack.
+Result<std::vector<CalibratedEntry>> CatalogCalibration(const std::vector<Checked>& rows) {
+  std::map<std::pair<std::string, std::string>, const ValidationCase*> known;
+  for (const Checked& row : rows)
+    known.emplace(std::pair(row.question->row->machine, row.question->row->stack), row.question);
+  std::vector<CalibratedEntry> entries;
+  for (const auto& [key, question] : known) {
+    const Machine& machine = question->deployment.machine;
+    LODESTONE_ASSIGN_OR_RETURN(Efficiency efficiency, EfficiencyOf(machine, key.second));
+    entries.push_back({.machine = key.first,
+                       .efficiency_class = machine.efficiency_class,
+                       .stack = key.second,
+                       .machines = {},
+                       .efficiency = std::move(efficiency)});
+  }
+  return entries;
+}
+
+Result<LeftOutMachine> LeaveOut(const std::string& name, const std::vector<Checked>& rows,
+                                const std::vector<CalibratedEntry>& entries) {
+  LeftOutMachine left{.machine = name, .teachers = {}, .unknown_stacks = {}, .known = {}, .all = {}};
+  std::vector<Comparison> known, all;
+  std::set<std::string> teachers, unknown;
+  std::map<std::string, std::optional<CalibratedEntry>> of_stack;
+  for (const Checked& row : rows) {
+    const ValidationCase& question = *row.question;
+    if (question.row->machine != name) continue;
+    const Machine& machine = question.deployment.machine;
+    const std::string& stack = question.row->stack;
+    const auto [entry, added] = of_stack.try_emplace(stack);
+    if (added) entry->second = ClassEntry(entries, machine.efficiency_class, stack, name);
+    LODESTONE_ASSIGN_OR_RETURN(const Efficiency assumed, EfficiencyOf(machine, ""));
+    const Result<Range> estimate = EstimateOf(question, entry->second ? entry->second->efficiency : assumed);
+    if (!estimate.ok()) {
+      ++left.refused;
+      continue;
+    }
+    all.push_back(ComparisonOf(question, *estimate));
+    if (entry->second) {
+      known.push_back(all.back());
+      teachers.insert(entry->second->machines.begin(), entry->second->machines.end());
+    } else {
+      unknown.insert(stack);
+    }
+  }
+  left.teachers.assign(teachers.begin(), teachers.end());
+  left.unknown_stacks.assign(unknown.begin(), unknown.end());
+  left.known = AccuracyOf(known);
+  left.all = AccuracyOf(all);
+  return left;
+}
+
+std::string GroupBeside(const ValidationCase& question) {
+  const PublishedRow& row = *question.row;
+  if (!row.caution.empty()) {
+    return fmt::format("{}: flagged, {}", row.source, row.caution.substr(0, row.caution.find(':')));
+  }
+  if (row.source != "llm-inference-bench") return row.source;
+  if (question.mixture_of_experts()) return fmt::format("{}: mixture of experts", row.source);
+  if (!row.method.empty()) return fmt::format("{}: {}", row.source, row.method.substr(0, row.method.find('=')));
+  if (row.recipe != "bf16") return fmt::format("{}: {}", row.source, row.recipe);
+  if (!row.parallelism.empty()) return fmt::format("{}: pipeline and expert parallel", row.source);
+  if (row.metric != "total_throughput") return fmt::format("{}: {}", row.source, row.metric);
+  return fmt::format("{}: {}", row.source, row.place == "All_results" ? "larger batches" : "other tables");
+}
+
+Status AddTraining(std::span<const PublishedRow> rows, Validation& validation) {
+  LODESTONE_ASSIGN_OR_RETURN(TrainingChecks checks, CheckTraining(rows));
+  validation.training_refused = std::move(checks.refused);
+  Groups gpus;
+  for (TrainingCheck& check : checks.checks) {
+    LODESTONE_ASSIGN_OR_RETURN(const Machine machine, LoadMachine(check.row->machine));
+    if (machine.platform == Platform::kGpu) {
+      gpus.Add(fmt::format("{}, {}", check.row->shape, check.row->machine), check.comparison);
+    } else {
+      validation.training.push_back(std::move(check));
+    }
+  }
+  validation.training_gpus = gpus.Finish();
+  return {};
+}
+
+}  // namespace
+
+Result<Validation> Validate() {
+  LODESTONE_ASSIGN_OR_RETURN(const std::span<const PublishedRow> rows, CatalogPublishedRows());
+  LODESTONE_ASSIGN_OR_RETURN(const CaseList list, CasesOf(rows));
+  Validation validation;
+  validation.rows = static_cast<int>(list.cases.size() + list.unmodelled.size());
+  for (const UnmodelledRow& row : list.unmodelled) ++validation.unmodelled[row.reason];
+
+  Groups machines, machine_stacks, models, beside;
+  std::vector<Checked> headline;
+  for (const ValidationCase& question : list.cases) {
+    const Result<Range> estimate = EstimateOf(question);
+    if (!estimate.ok()) return estimate.error();
+    const PublishedRow& row = *question.row;
+    const Comparison comparison = ComparisonOf(question, *estimate);
+    if (IsHeadline(question)) {
+      headline.push_back({&question, comparison});
+      machines.Add(row.machine, comparison);
+      machine_stacks.Add(fmt::format("{}, {}", row.machine, row.stack), comparison);
+      models.Add(row.shape, comparison);
+    } else {
+      beside.Add(GroupBeside(question), comparison);
+    }
+    if (row.source == kSurvey) validation.survey.push_back({&row, comparison, ReasonFor(row, comparison)});
+    if (row.source == kNorthPole) validation.northpole.push_back({&row, comparison, row.caution});
+  }
+  validation.machines = machines.Finish();
+  validation.machine_stacks = machine_stacks.Finish();
+  validation.models = models.Finish();
+  validation.beside = beside.Finish();
+
+  std::map<std::string, std::vector<double>> of_class;
+  for (const NamedAccuracy& machine : validation.machines) {
+    const auto member = std::find_if(headline.begin(), headline.end(), [&](const Checked& checked) {
+      return checked.question->row->machine == machine.name;
+    });
+    of_class[member->question->deployment.machine.efficiency_class].push_back(machine.accuracy.mape);
+  }
+  for (const auto& [name, mapes] : of_class) {
+    double sum = 0;
+    for (const double mape : mapes) sum += mape;
+    validation.class_mape[name] = sum / static_cast<double>(mapes.size());
+  }
+
+  LODESTONE_ASSIGN_OR_RETURN(const std::vector<CalibratedEntry> entries, CatalogCalibration(headline));
+  for (const NamedAccuracy& machine : validation.machines) {
+    LODESTONE_ASSIGN_OR_RETURN(LeftOutMachine left, LeaveOut(machine.name, headline, entries));
+    if (!left.teachers.empty()) validation.left_out.push_back(std::move(left));
+  }
+
+  std::stable_sort(headline.begin(), headline.end(), [](const Checked& a, const Checked& b) {
+    return std::abs(std::log(a.comparison.Ratio())) > std::abs(std::log(b.comparison.Ratio()));
+  });
+  for (size_t i = 0; i < std::min(kWorstRows, headline.size()); ++i) {
+    validation.worst.push_back({headline[i].question->row, headline[i].comparison, ""});
+  }
+  LODESTONE_RETURN_IF_ERROR(AddTraining(rows, validation));
+  return validation;
+}
+
+}  // namespace lodestone
