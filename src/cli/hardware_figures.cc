@@ -38,7 +38,7 @@ std::string_view UnitOf(std::string_view name) {
 std::string WithPrefix(double value) {
   constexpr std::string_view kPrefixes[] = {"", " k", " M", " G", " T", " P", " E"};
   size_t place = 0;
-  while (value >= 999.5 && place + 1 < std::size(kPrefixes)) {
+  while (value >= 999.95 && place + 1 < std::size(kPrefixes)) {
     value /= 1000;
     ++place;
   }

@@ -122,15 +122,17 @@ Result<Schedule> ScheduleOf(const ModelConfig& config, const Deployment& deploym
   const Ledger one = LedgerOf(memory.resident, demand, usable);
   if (one.free() < 0) {
     const int64_t resident = one.weight_codes + one.weight_scales + one.norms_biases;
+    const auto of = [](int64_t a, int64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
+    const int64_t a_token = memory.resident.kv_code_bytes_per_token + memory.resident.kv_scale_bytes_per_token;
     std::string would;
     if (resident + one.buffers < usable) {
-      const int64_t a_token = memory.resident.kv_code_bytes_per_token + memory.resident.kv_scale_bytes_per_token;
       would = fmt::format("{} positions would fit", (usable - resident - one.buffers) / std::max<int64_t>(a_token, 1));
+    } else if (resident < usable) {
+      would = "prompts in chunks of fewer rows (a prefill chunk), or a smaller batch, would fit";
     } else {
-      const double devices =
-          std::ceil(static_cast<double>(resident) / static_cast<double>(std::max<int64_t>(usable - one.buffers, 1)));
-      would = fmt::format("about {} × as many devices would hold it, or smaller formats",
-                          devices > 1e6 ? std::string("very many") : fmt::format("{:.0f}", std::max(devices, 2.0)));
+      // Half of a device for weights leaves room for KV and buffers.
+      would = fmt::format("about {:.0f} × as many devices would hold it, or smaller formats",
+                          std::ceil(2 * of(resident, std::max<int64_t>(usable, 1))));
     }
     return Infeasible(fmt::format("{} on {} of {}: one request of {} positions needs {} of {} a device ({}); {}",
                                   config.name, deployment.parallelism.devices(), deployment.machine.name, kept,

@@ -23,7 +23,8 @@ TEST(HardwareFigures, PrefixesAreOfThousands) {
   EXPECT_EQ(WithPrefix(1555e9), "1.555 T");
   EXPECT_EQ(WithPrefix(312e12), "312 T");
   EXPECT_EQ(WithPrefix(20e15), "20 P");
-  EXPECT_EQ(WithPrefix(999.9e9), "1 T") << "rounds up to the next prefix";
+  EXPECT_EQ(WithPrefix(999.9e9), "999.9 G");
+  EXPECT_EQ(WithPrefix(999.97e9), "1 T");
   EXPECT_EQ(WithPrefix(0), "0");
 }
 

@@ -86,6 +86,8 @@ TEST(CompareFile, RefusesWithKeyAndLine) {
       {head + "[[estimated]]\nhardware = []\n", "c.toml:10: key 'estimated.hardware': found 0 values"},
       {head + "[[estimated]]\nhardware = \"a100-40g\"\n", "did you mean 'a100-40gb'"},
       {head + "[[estimated]]\nhardware = \"all\"\nlevel = \"best\"\n", "c.toml:11: key 'estimated.level'"},
+      {head + "[[estimated]]\nhardware = \"all\"\ncalibrate_on = \"rows.json\"\n",
+       "c.toml:11: key 'estimated.calibrate_on'"},
       {head + "[[estimated]]\nhardware = \"all\"\nwith = \"magic=2\"\n", "c.toml:11: key 'estimated.with'"},
       {head + "[[estimated]]\nhardware = \"all\"\ndevices = 4\npipeline_parallel = 2\n", "key 'estimated.devices'"},
       {head + "[[estimated]]\nhardware = \"all\"\nrecipe = \"w3a3\"\n", "c.toml:11: key 'estimated.recipe'"},

@@ -184,7 +184,7 @@ class Validated : public ::testing::Test {
 
 TEST_F(Validated, TheDocumentIsWhatTheCommandWrites) {
   const auto path = std::filesystem::path(LODESTONE_SOURCE_DIR) / "docs/accuracy.md";
-  const Result<std::string> text = ReadFile(path.string(), size_t{1} << 20);
+  const Result<std::string> text = ReadFile(path, size_t{1} << 20);
   ASSERT_TRUE(text.ok()) << text.error().message;
   EXPECT_EQ(*text, ValidationMarkdown(Get())) << "write it again: lodestone validate --markdown docs/accuracy.md";
 }

@@ -346,7 +346,19 @@ TEST(QuantizedTraining, RefusesRecipesWithoutTrainableSteps) {
   EXPECT_NE(message("w4a16").find("lodestone quantize"), std::string::npos) << message("w4a16");
   EXPECT_NE(message("w4a8:g64:static").find("g64"), std::string::npos) << message("w4a8:g64:static");
   EXPECT_NE(message("w2a8:static").find("2-bit"), std::string::npos) << message("w2a8:static");
+  EXPECT_NE(message("w4a8:static:kv4").find("estimated, not computed"), std::string::npos)
+      << message("w4a8:static:kv4");
   EXPECT_EQ(message("w8a8:static"), "accepted");
+}
+
+TEST(QuantizedTraining, RefusesExperts) {
+  ThreadPool threads(1);
+  auto parameters = Parameters::Make(TinyMixtral(), *ParseRecipe("f32"));
+  ASSERT_TRUE(parameters.ok());
+  const auto made = Differentiator::Make(TinyMixtral(), *ParseRecipe("f32"), *parameters, threads);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().code, ErrorCode::kUnsupported);
+  EXPECT_NE(made.error().message.find("mixture of experts cannot be trained"), std::string::npos);
 }
 
 }  // namespace

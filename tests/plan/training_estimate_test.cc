@@ -170,13 +170,24 @@ TEST(TrainingEstimate, StatesOnTheHostAreStreamed) {
   Machine machine = RoundMachine();
   machine.host_link_bytes_per_s = Of(1e6);
   Deployment deployment = On(machine);
-  deployment.methods = *ParseMethods({"offload=layers:3@host"});
-  const TrainingEstimate here = MustEstimate(On(machine), kLoad), there = MustEstimate(deployment, kLoad);
-  EXPECT_LT(there.memory.optimizer, here.memory.optimizer);
+  const TrainingEstimate here = MustEstimate(On(machine), kLoad);
+  const auto with = [&](const char* word) {
+    deployment.methods = *ParseMethods({word});
+    return MustEstimate(deployment, kLoad);
+  };
   // Two bytes a parameter in for either direction, less what computing hides.
-  const double in = 2.0 * 3 * kLayerParameters / 1e6;
-  EXPECT_NEAR(SecondsOf(there, "weights from the host"),
-              2 * in - SecondsOf(there, "forward") - SecondsOf(there, "backward"), 1e-9);
+  const auto expect_streamed = [](const TrainingEstimate& estimate, int64_t parameters) {
+    EXPECT_NEAR(SecondsOf(estimate, "weights from the host"),
+                2 * 2.0 * static_cast<double>(parameters) / 1e6 - SecondsOf(estimate, "forward") -
+                    SecondsOf(estimate, "backward"),
+                1e-9);
+  };
+  const TrainingEstimate two = with("offload=layers:2@host"), all = with("offload=layers:3@host");
+  expect_streamed(two, 2 * kLayerParameters);
+  expect_streamed(all, kParameters);
+  EXPECT_EQ(here.memory.optimizer - two.memory.optimizer, 12 * 2 * kLayerParameters);
+  EXPECT_EQ(all.memory.optimizer, 0);
+  EXPECT_EQ(all.memory.weights, 2 * std::max(2 * kLayerParameters, kParameters - 3 * kLayerParameters));
   EXPECT_NE(RefusalOf(([&] {
                         Deployment none = On(RoundMachine());
                         none.methods = deployment.methods;

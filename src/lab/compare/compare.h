@@ -9,7 +9,7 @@
 //   [[simulated]]             # micro_batches, prefill_chunk, fidelity, transfers as `simulate` takes them
 //   appliance = "northpole-16"
 //   [[estimated]]             # stack, level, devices or tensor_parallel …, prefill_chunk, with = ["kv-budget=1024"]
-//   hardware = ["a100-40gb", "h100-sxm"]                 # or "all"
+//   hardware = ["a100-40gb", "h100-sxm"]                 # or "all"; "this-host", with calibrate_on = "rows.json"
 //   [[published]]             # source, machine, shape, recipe, stack, batch, tokens: the workload's, a list, or "any"
 //   shape = "any"
 //
@@ -41,6 +41,9 @@ struct CompareWorkload {
   int64_t prompt_tokens = 0, output_tokens = 0;  // a request
 };
 
+// In `hardware`: this host by its limits, as `lodestone bench limits` stored them.
+inline constexpr std::string_view kThisHost = "this-host";
+
 struct MeasuredTarget {
   std::string model;  // of `lodestone generate`: a checkpoint, "random:NAME"
   std::optional<int64_t> threads;
@@ -57,6 +60,7 @@ struct SimulatedTarget {
 struct EstimatedTarget {
   std::string machine, stack;
   EstimateLevel level = EstimateLevel::kCalibrated;
+  std::string calibrate_on;  // rows of `bench inference --json`, of this host alone; empty: none
   Parallelism parallelism;
   std::vector<std::string> methods;
   std::optional<int> prefill_chunk;

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "hardware/host_limits.h"
 #include "hardware/machine.h"
 #include "lab/compare/targets.h"
+#include "lab/limits.h"
+#include "lab/self_calibration.h"
 #include "model/recipe.h"
 #include "plan/machine_estimate.h"
 
@@ -81,16 +84,34 @@ void Fill(const InferenceEstimate& estimate, int batch, ComparedRow& row) {
   }
 }
 
+// The machine, and with it the level and factors where it is this host.
+Status SetMachine(const EstimatedTarget& what, Deployment& deployment) {
+  deployment.level = what.level;
+  if (what.machine != kThisHost) {
+    LODESTONE_ASSIGN_OR_RETURN(deployment.machine, LoadMachine(what.machine));
+    return {};
+  }
+  LODESTONE_ASSIGN_OR_RETURN(const std::string path, HostLimitsPath());
+  LODESTONE_ASSIGN_OR_RETURN(const HostLimits limits, ReadHostLimits(path));
+  deployment.machine = MachineOf(limits);
+  if (what.calibrate_on.empty() || what.level == EstimateLevel::kIdeal) return {};
+  LODESTONE_ASSIGN_OR_RETURN(const std::vector<HostRow> rows, ReadHostRows(what.calibrate_on));
+  LODESTONE_ASSIGN_OR_RETURN(SelfCalibration calibration, SelfCalibrate(deployment.machine, rows));
+  deployment.efficiency = std::move(calibration.efficiency);
+  deployment.level = EstimateLevel::kSelfCalibrated;
+  return {};
+}
+
 Status FillRow(const CompareTarget& target, const EstimatedTarget& what, const CompareWorkload& workload,
                const ModelConfig& config, int batch, ComparedRow& row) {
   Deployment deployment;
-  LODESTONE_ASSIGN_OR_RETURN(deployment.machine, LoadMachine(what.machine));
+  LODESTONE_RETURN_IF_ERROR(SetMachine(what, deployment));
   const Machine& machine = deployment.machine;
+  row.level = ToString(deployment.level);
   row.machine = machine.name;
   row.platform = ToString(machine.platform);
   deployment.parallelism = what.parallelism;
   deployment.stack = what.stack;
-  deployment.level = what.level;
   deployment.prefill_chunk = what.prefill_chunk;
   LODESTONE_ASSIGN_OR_RETURN(deployment.methods, ParseMethods(what.methods));
   LODESTONE_ASSIGN_OR_RETURN(const Recipe recipe, ParseRecipe(target.recipe));
@@ -102,6 +123,10 @@ Status FillRow(const CompareTarget& target, const EstimatedTarget& what, const C
   Fill(estimate, batch, row);
   row.roof = RoofOf(machine, recipe);
   row.source = machine.data_sheet;
+  if (deployment.level == EstimateLevel::kSelfCalibrated) {
+    row.source += ", factors from measurements of this host";
+    return {};
+  }
   row.source += what.level == EstimateLevel::kIdeal ? ", its rates alone"
                                                     : fmt::format(", factors of class {}{}{}", machine.efficiency_class,
                                                                   what.stack.empty() ? "" : " under ", what.stack);

@@ -124,7 +124,7 @@ Result<std::vector<std::string>> MachinesOf(ObjectReader& reader, std::string_vi
   for (const Machine& machine : *CatalogMachines()) names.push_back(machine.name);
   if (words.size() == 1 && words[0] == kAll) return names;
   for (const std::string& word : words) {
-    if (IsPath(word) || std::find(names.begin(), names.end(), word) != names.end()) continue;
+    if (word == kThisHost || IsPath(word) || std::find(names.begin(), names.end(), word) != names.end()) continue;
     const std::optional<std::string> nearest = Nearest(word, names);
     reader.Fail(key,
                 fmt::format("found {}{}, expected machines that 'lodestone hardware' lists, TOML files, or \"all\"",
@@ -185,10 +185,12 @@ Status ReadEstimated(ObjectReader& reader, const CompareWorkload& workload, std:
   LODESTONE_RETURN_IF_ERROR(reader.status());
   LODESTONE_ASSIGN_OR_RETURN(const std::vector<std::string> machines, MachinesOf(reader, "hardware", hardware));
   what.stack = ReadText(reader, "stack", kMaxWordBytes, "");
-  constexpr std::string_view kLevels[] = {"calibrated", "ideal", "self-calibrated"};
-  constexpr EstimateLevel kLevelOf[] = {EstimateLevel::kCalibrated, EstimateLevel::kIdeal,
-                                        EstimateLevel::kSelfCalibrated};
-  what.level = kLevelOf[ReadChoice(reader, "level", kLevels)];
+  what.level =
+      ReadChoice(reader, "level", {"calibrated", "ideal"}) == 0 ? EstimateLevel::kCalibrated : EstimateLevel::kIdeal;
+  what.calibrate_on = ReadText(reader, "calibrate_on", kMaxTextBytes, "");
+  if (!what.calibrate_on.empty() && machines != std::vector<std::string>{std::string(kThisHost)}) {
+    reader.Fail("calibrate_on", "stands beside other hardware than \"this-host\", which alone it describes");
+  }
   const std::optional<int> devices = ReadCount(reader, "devices", kMostDevices);
   what.parallelism.tensor = ReadCount(reader, "tensor_parallel", kMostDevices).value_or(1);
   what.parallelism.pipeline = ReadCount(reader, "pipeline_parallel", kMostDevices).value_or(1);

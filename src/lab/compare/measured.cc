@@ -68,7 +68,7 @@ ComparedRow MeasuredRow(const CompareTarget& target, const MeasuredTarget& what,
                         int batch) {
   ComparedRow row = EmptyRow(target, workload, Provenance::kMeasured, batch);
   row.label = LabelOf(target, workload, "this host");
-  row.machine = "this-host";
+  row.machine = kThisHost;
   row.platform = "cpu";
   if (what.model != "random:" + workload.model) row.model = what.model;
   if (const Status status = FillRow(target, what, workload, batch, row); !status.ok()) {
