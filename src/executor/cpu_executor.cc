@@ -116,6 +116,8 @@ class CpuExecutor final : public Executor {
 
 Status CpuExecutor::CheckStage(const Stage& stage) const {
   for (const Segment& segment : stage.program.segments) {
+    if (segment.exited > 0)
+      return Unsupported("the CPU executor runs every layer: early exit is estimated, not computed");
     for (const Op& op : segment.ops) {
       if (const auto* experts = std::get_if<Experts>(&op)) {
         return Unsupported(fmt::format(
@@ -130,6 +132,9 @@ Status CpuExecutor::CheckStage(const Stage& stage) const {
                                        ToString(linear->input.code), ToString(linear->weights.code)));
       }
       const auto* attend = std::get_if<Attend>(&op);
+      if (attend != nullptr && attend->materialised) {
+        return Unsupported("the CPU executor keeps no scores: materialised softmax is estimated, not computed");
+      }
       if (attend != nullptr && attend->query.code != attend->kv.code) {
         return Unsupported(fmt::format("the CPU executor has no attention of {} queries over {} KV",
                                        ToString(attend->query.code), ToString(attend->kv.code)));

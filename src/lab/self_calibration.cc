@@ -46,6 +46,19 @@ double SecondsOf(const HostRow& row, const InferenceTimes& times) {
   return row.test.tokens == 0 ? times.ttft_s : times.decode_s;
 }
 
+// Of an array of positive numbers; none of anything else.
+std::optional<double> MedianOf(const Json* samples) {
+  if (samples == nullptr || samples->as_array() == nullptr || samples->as_array()->empty()) return {};
+  std::vector<double> values;
+  for (const Json& sample : *samples->as_array()) {
+    const std::optional<double> value = sample.as_number();
+    if (!value || *value <= 0) return {};
+    values.push_back(*value);
+  }
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
 // Factors of a class that stacks of servers have and a process on the host has not.
 Efficiency StartOf(Efficiency efficiency) {
   const auto set = [&](Figure Efficiency::*member, double value) { (efficiency.*member) = Figure{.value = value}; };
@@ -69,9 +82,11 @@ class Search {
       bool moved = true;
       for (int round = 0; moved && round < 100; ++round) {
         moved = false;
+        const Factors before = best_;
         for (const Searched& factor : kSearched) {
           moved |= Try(factor, std::exp(step)) || Try(factor, std::exp(-step));
         }
+        if (moved) TryAgain(before);
       }
     }
     return best_;
@@ -109,6 +124,19 @@ class Search {
     return true;
   }
 
+  // The whole of the last round's move once more: valleys lie across the factors.
+  void TryAgain(const Factors& before) {
+    Factors tried = best_;
+    for (const Searched& factor : kSearched) {
+      const double value = best_.*factor.value * (best_.*factor.value / before.*factor.value);
+      tried.*factor.value = std::clamp(value, factor.low, factor.high);
+    }
+    const double objective = Objective(tried);
+    if (objective >= objective_) return;
+    objective_ = objective;
+    best_ = tried;
+  }
+
   std::vector<InferencePlan> plans_;
   std::span<const HostRow> rows_;
   Factors start_, best_;
@@ -137,10 +165,12 @@ Result<std::vector<HostRow>> ReadHostRows(const std::string& path) {
     row.prefill_chunk = static_cast<int>(reader.RequireInt("n_batch", 1, 1 << 24));
     row.seconds = reader.RequireNumber("avg_ns", 1, 1e18) * 1e-9;
     LODESTONE_RETURN_IF_ERROR(reader.status());
+    if (const std::optional<double> median = MedianOf(reader.Optional("samples_ns"))) row.seconds = *median * 1e-9;
     if ((row.test.prompt_tokens > 0) == (row.test.tokens > 0)) {
       return Invalid(fmt::format("{}: row {}: one of n_prompt and n_gen must be 0", path, rows.size()));
     }
     LODESTONE_ASSIGN_OR_RETURN(row.config, OpenShape(model));
+    row.config.max_positions = 0;  // what was run was within them
     LODESTONE_ASSIGN_OR_RETURN(row.recipe, ParseRecipe(recipe));
     row.name = fmt::format("{} {} {}{}", model, recipe, row.test.Name(),
                            row.test.batch > 1 ? fmt::format(" × {}", row.test.batch) : "");

@@ -22,7 +22,7 @@ struct HostRow {
   Recipe recipe;
   InferenceCase test;
   int prefill_chunk = 512;
-  double seconds = 0;  // measured, the mean of its repetitions
+  double seconds = 0;  // measured, the median of its repetitions
 };
 
 // Refused with the file: no array of rows, missing or absurd numbers, a model that the catalogue does not have.
@@ -35,9 +35,10 @@ struct SelfCalibration {
   Efficiency efficiency;  // figures are derived; low and high are a root-mean-square error of the rows apart
   double error = 0;       // root of the mean square of ln(estimated ÷ measured)
 };
-// The factors with which the rows' logarithms differ least, by a search along one factor at a time with steps that are
-// halved until they are 0.2 %. Deterministic. Rows of prompts and of decoding tell shares of compute and of memory
-// apart; without either kind, what only it could tell stays at the class's values. kInvalid: no rows.
+// The factors with which the rows' logarithms differ least, by a pattern search (R. Hooke and T. Jeeves, JACM 1961)
+// with steps that are halved until they are 0.2 %. Deterministic. Rows of prompts and of decoding tell shares of
+// compute and of memory apart, shapes of two sizes what steps and kernels cost besides; what no row tells stays near
+// the class's values. kInvalid: no rows.
 Result<SelfCalibration> SelfCalibrate(const Machine& host, std::span<const HostRow> rows);
 
 }  // namespace lodestone

@@ -48,11 +48,6 @@ double BlockForwardFlops(int64_t hidden, int64_t sequence, int64_t batch) {
   return 24 * b * s * h * h + 4 * b * s * s * h;
 }
 
-double TrainingFlopsPerToken(const ModelConfig& config, int64_t sequence) {
-  return 6 * static_cast<double>(ParameterCount(config)) +
-         12.0 * config.layers * config.hidden * static_cast<double>(sequence);
-}
-
 double ForwardFlopsPerToken(const ModelConfig& config, int64_t sequence) {
   return TrainingFlopsPerToken(config, sequence) / 3;
 }

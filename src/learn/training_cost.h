@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "model/config.h"
 #include "program/program.h"
+#include "program/training_work.h"
 
 namespace lodestone {
 
@@ -17,11 +18,7 @@ namespace lodestone {
 // Backward is twice that.
 double BlockForwardFlops(int64_t hidden, int64_t sequence, int64_t batch);
 
-// Of training, a token: 6 P + 12 L h s, with P all parameters of the model (A. Chowdhery et al., PaLM, 2022, appendix
-// B): forward and backward; recomputation is not work.
-double TrainingFlopsPerToken(const ModelConfig& config, int64_t sequence);
-
-// Of a forward pass, a token: a third of it.
+// Of a forward pass, a token: a third of TrainingFlopsPerToken.
 double ForwardFlopsPerToken(const ModelConfig& config, int64_t sequence);
 
 // Of those, what the linear layers of the blocks do in training, which is what sparsity masks: 6 × their weights.

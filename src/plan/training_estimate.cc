@@ -12,11 +12,6 @@
 namespace lodestone {
 namespace {
 
-double ModelFlopsPerToken(const ModelConfig& config, int64_t sequence) {
-  return 6 * static_cast<double>(ParameterCount(config)) +
-         12.0 * config.layers * config.hidden * static_cast<double>(sequence);
-}
-
 Range Rate(double amount, const Range& seconds) {
   return {amount / seconds.high, amount / seconds.typical, amount / seconds.low};
 }
@@ -40,47 +35,58 @@ Range StepRange(const TrainingRun& run, const StepTime& typical) {
   return spread.range();
 }
 
-// What bounds most of the time of these kernels.
-RooflineBound BoundOf(const TrainingRun& run, const std::vector<KernelWork>& works) {
-  std::array<double, 8> seconds{};
-  for (size_t i = 0; i < works.size(); ++i) {
-    const Kernel& kernel = run.model.kernels[i];
-    KernelWork work = works[i];
-    work.activation_bytes *= run.activation_share;
-    const OperatorTime time = TimeOf(work, run.rates, kernel.launches);
-    seconds[static_cast<size_t>(time.bound)] += time.seconds * (kernel.in_layer ? run.StageLayers() : 1);
+class Shares {
+ public:
+  explicit Shares(const TrainingRun& run) : run_(run), stage_(run.BusiestStage(run.rates)) {}
+
+  OperatorShare& Add(const char* name, int count, double seconds, RooflineBound bound) {
+    shares_.push_back({.name = name, .count = count, .seconds = seconds, .bound = bound});
+    return shares_.back();
   }
-  return static_cast<RooflineBound>(std::max_element(seconds.begin(), seconds.end()) - seconds.begin());
-}
+  // What these kernels do in all micro-batches, bound by what bounds most of their time.
+  void AddKernels(const char* name, double seconds, const std::vector<KernelWork>& works) {
+    const int steps = run_.load.gradient_accumulation;
+    OperatorShare& share = Add(name, steps, seconds, RooflineBound::kMemory);
+    std::array<double, 8> bound_s{};
+    for (size_t i = 0; i < works.size(); ++i) {
+      const Kernel& kernel = run_.model.kernels[i];
+      const int runs = kernel.in_layer ? stage_.layers : stage_.ends ? 1 : 0;
+      KernelWork work = works[i];
+      share.operations += std::llround(1.0 * steps * runs * (work.matrix_ops + work.vector_ops));
+      share.bytes += std::llround(1.0 * steps * runs * work.bytes());
+      work.activation_bytes *= run_.activation_share;
+      const OperatorTime time = TimeOf(work, run_.rates, kernel.launches);
+      bound_s[static_cast<size_t>(time.bound)] += runs * time.seconds;
+    }
+    share.bound = static_cast<RooflineBound>(std::max_element(bound_s.begin(), bound_s.end()) - bound_s.begin());
+  }
+  // Without those that take no time.
+  std::vector<OperatorShare> Take() {
+    std::erase_if(shares_, [](const OperatorShare& share) { return share.seconds <= 0; });
+    return std::move(shares_);
+  }
+
+ private:
+  const TrainingRun& run_;
+  TrainingRun::Busiest stage_;
+  std::vector<OperatorShare> shares_;
+};
 
 std::vector<OperatorShare> SharesOf(const TrainingRun& run, const StepTime& time) {
-  std::vector<OperatorShare> shares;
   const int steps = run.load.gradient_accumulation;
-  const auto add = [&](const char* name, int count, double seconds, RooflineBound bound) -> OperatorShare* {
-    if (seconds <= 0) return nullptr;
-    shares.push_back({.name = name, .count = count, .seconds = seconds, .bound = bound});
-    return &shares.back();
-  };
-  const auto add_kernels = [&](const char* name, double seconds, const std::vector<KernelWork>& works) {
-    OperatorShare* share = add(name, steps, seconds, BoundOf(run, works));
-    if (share == nullptr) return;
-    for (size_t i = 0; i < works.size(); ++i) {
-      const double runs = 1.0 * steps * (run.model.kernels[i].in_layer ? run.StageLayers() : 1);
-      share->operations += std::llround(runs * (works[i].matrix_ops + works[i].vector_ops));
-      share->bytes += std::llround(runs * works[i].bytes());
-    }
-  };
-  add_kernels("forward", time.forward, run.forward);
-  add_kernels("recompute", time.recompute, run.forward);
-  add_kernels("backward", time.backward, run.backward);
-  add("all-reduce", steps, time.tensor, RooflineBound::kLink);
-  add(run.streamed_share > 0 ? "weights from the host" : "gather weights", steps, time.weights,
-      run.streamed_share > 0 ? RooflineBound::kHost : RooflineBound::kLink);
-  add("pipeline bubble", 1, time.bubble, RooflineBound::kLink);
-  add("gradients", 1, time.gradients, RooflineBound::kLink);
-  add("optimizer", 1, time.optimizer, RooflineBound::kMemory);
-  add("step", steps, time.host, RooflineBound::kStep);
-  return shares;
+  const bool streams = run.streamed_share > 0;
+  Shares shares(run);
+  shares.AddKernels("forward", time.forward, run.forward);
+  shares.AddKernels("recompute", time.recompute, run.forward);
+  shares.AddKernels("backward", time.backward, run.backward);
+  shares.Add("all-reduce", steps, time.tensor, RooflineBound::kLink);
+  shares.Add(streams ? "weights from the host" : "gather weights", steps, time.weights,
+             streams ? RooflineBound::kHost : RooflineBound::kLink);
+  shares.Add("pipeline bubble", 1, time.bubble, RooflineBound::kLink);
+  shares.Add("gradients", 1, time.gradients, RooflineBound::kLink);
+  shares.Add("optimizer", 1, time.optimizer, RooflineBound::kMemory);
+  shares.Add("step", steps, time.host, RooflineBound::kStep);
+  return shares.Take();
 }
 
 Status CheckMemory(const ModelConfig& config, const Deployment& deployment, const TrainingRun& run,
@@ -120,7 +126,7 @@ Result<TrainingEstimate> EstimateTraining(const ModelConfig& config, const Recip
   const double samples = 1.0 * load.micro_batch * load.gradient_accumulation * deployment.parallelism.data;
   estimate.samples_per_s = Rate(samples, estimate.step_s);
   estimate.tokens_per_s = Scaled(estimate.samples_per_s, static_cast<double>(load.sequence));
-  estimate.model_flops_per_token = ModelFlopsPerToken(config, load.sequence);
+  estimate.model_flops_per_token = TrainingFlopsPerToken(config, load.sequence);
   estimate.flops_per_s_per_device = Scaled(estimate.tokens_per_s, estimate.model_flops_per_token / estimate.devices);
   const auto& watts = machine.typical_w ? machine.typical_w : machine.limit_w;
   if (watts)

@@ -98,6 +98,26 @@ double ActivationShare(const Machine& machine, double bytes) {
   return 1;
 }
 
+// Kernels of one layer, or of what lies before and behind the layers.
+struct PartTime {
+  double forward = 0, backward = 0;
+};
+
+PartTime PartTimeOf(const TrainingRun& run, bool in_layer, const DeviceRates& rates) {
+  PartTime time;
+  const auto seconds_of = [&](const Kernel& kernel, KernelWork work) {
+    work.activation_bytes *= run.activation_share;
+    return TimeOf(work, rates, kernel.launches).seconds;
+  };
+  for (size_t i = 0; i < run.model.kernels.size(); ++i) {
+    const Kernel& kernel = run.model.kernels[i];
+    if (kernel.in_layer != in_layer) continue;
+    time.forward += seconds_of(kernel, run.forward[i]);
+    time.backward += seconds_of(kernel, run.backward[i]);
+  }
+  return time;
+}
+
 }  // namespace
 
 Result<TrainingRun> TrainingRun::Of(const ModelConfig& config, const Recipe& recipe, const Deployment& deployment,
@@ -121,7 +141,7 @@ Result<TrainingRun> TrainingRun::Of(const ModelConfig& config, const Recipe& rec
     return Infeasible(fmt::format("{}: no unit for products of {}, and {} gives no rate for a wider format",
                                   deployment.machine.name, ToString(recipe.stream), deployment.machine.file));
   }
-  run.optimizer = AdamW(recipe.stream != Code::kF32);
+  run.optimizer = AdamWBytes(recipe.stream != Code::kF32);
 
   const Load rows = LoadOf(load);
   for (const Kernel& kernel : run.model.kernels) {
@@ -130,9 +150,11 @@ Result<TrainingRun> TrainingRun::Of(const ModelConfig& config, const Recipe& rec
   }
   const double float_bytes = BitsOf(recipe.stream) / 8.0;
   Program ends;
+  int64_t larger_end = 0;
   for (const Segment& segment : run.model.program.segments) {
     if (segment.first_layer < 0) {
       ends.segments.push_back(segment);
+      larger_end = std::max(larger_end, ParametersOf(Program{{segment}}));
       continue;
     }
     for (const Op& op : segment.ops) run.layer_parameters += ParametersOf(op);
@@ -141,7 +163,7 @@ Result<TrainingRun> TrainingRun::Of(const ModelConfig& config, const Recipe& rec
                          static_cast<double>(kept.score_heads * load.sequence) * float_bytes;
     run.kept_bytes = a_row * rows.rows;
   }
-  run.end_parameters = ParametersOf(ends);
+  run.end_parameters = run.parallelism.pipeline > 1 ? larger_end : ParametersOf(ends);
   run.logit_bytes = 4.0 * config.vocab / run.parallelism.tensor * rows.rows;
   run.carried_bytes = rows.rows * run.model.stream_bytes_per_row;
   // Software that manages an on-chip memory takes a micro-batch through a layer a sequence at a time; a cache has to
@@ -192,24 +214,24 @@ TrainingEstimate::Memory TrainingRun::MemoryOf() const {
   return memory;
 }
 
+TrainingRun::Busiest TrainingRun::BusiestStage(const DeviceRates& at) const {
+  const int most = StageLayers();
+  if (model.layers % parallelism.pipeline == 0) return {.layers = most, .ends = true};
+  const PartTime layer = PartTimeOf(*this, true, at), end = PartTimeOf(*this, false, at);
+  const double a_layer = layer.forward * (load.recompute ? 2 : 1) + layer.backward;
+  if (end.forward + end.backward > a_layer) return {.layers = most - 1, .ends = true};
+  return {.layers = most, .ends = false};
+}
+
 StepTime TimeOf(const TrainingRun& run, const DeviceRates& rates) {
   const Parallelism& p = run.parallelism;
   const Factors& factors = rates.factors;
-  const int layers = run.StageLayers(), steps = run.load.gradient_accumulation;
-  const auto seconds_of = [&](const Kernel& kernel, KernelWork work) {
-    work.activation_bytes *= run.activation_share;
-    const int runs = kernel.in_layer ? layers : 1;  // of this stage, which has both ends where it has all layers
-    return runs * TimeOf(work, rates, kernel.launches).seconds;
-  };
-  double forward = 0, backward = 0, layers_forward = 0;
-  for (size_t i = 0; i < run.model.kernels.size(); ++i) {
-    const Kernel& kernel = run.model.kernels[i];
-    if (p.pipeline > 1 && !kernel.in_layer) continue;  // the stages at the ends hold fewer layers
-    const double seconds = seconds_of(kernel, run.forward[i]);
-    forward += seconds;
-    if (kernel.in_layer) layers_forward += seconds;
-    backward += seconds_of(kernel, run.backward[i]);
-  }
+  const int steps = run.load.gradient_accumulation;
+  const TrainingRun::Busiest stage = run.BusiestStage(rates);
+  const int layers = stage.layers;
+  const PartTime layer = PartTimeOf(run, true, rates), end = stage.ends ? PartTimeOf(run, false, rates) : PartTime();
+  const double layers_forward = layers * layer.forward;
+  double forward = layers_forward + end.forward, backward = layers * layer.backward + end.backward;
   const double recompute = run.load.recompute ? layers_forward : 0;
   if (run.activation_share < 1 && !run.load.recompute) {
     // Kernels pass activations on near by; what the backward reads goes to main memory and comes back beside compute.

@@ -18,9 +18,10 @@ struct TrainingRun {
   Parallelism parallelism;
   TrainingLoad load;
   OptimizerBytes optimizer;
-  int64_t layer_parameters = 0, end_parameters = 0;  // of one layer; of embedding and output layer, tied ones once
-  double kept_bytes = 0;                             // a layer and micro-batch: what its backward reads
-  double carried_bytes = 0;                          // a micro-batch: the residual stream
+  int64_t layer_parameters = 0;  // of one layer
+  int64_t end_parameters = 0;   // of embedding and output layer, tied ones once; in a pipeline of the larger of the two
+  double kept_bytes = 0;        // a layer and micro-batch: what its backward reads
+  double carried_bytes = 0;     // a micro-batch: the residual stream
   double activation_share = 1;  // bandwidth of main memory ÷ that of the level which holds a layer's activations
   double logit_bytes = 0;       // a micro-batch: as f32, their gradient in place
   double at_once = 1;           // share of a micro-batch that a layer works on
@@ -31,13 +32,20 @@ struct TrainingRun {
   static Result<TrainingRun> Of(const ModelConfig& config, const Recipe& recipe, const Deployment& deployment,
                                 const TrainingLoad& load);
 
-  int StageLayers() const;  // of the stage that holds most
+  int StageLayers() const;  // of a stage that holds most
+  // Of the stage that takes longest: one with most layers, or one at an end, which holds a layer less where they do not
+  // divide, and then embedding and output layer.
+  struct Busiest {
+    int layers = 0;
+    bool ends = false;
+  };
+  Busiest BusiestStage(const DeviceRates& rates) const;
   double StageParameters() const;
   double StreamedParameters() const;          // of these, what lies in the host's memory: all where all layers do
   TrainingEstimate::Memory MemoryOf() const;  // of that stage; capacity left out
 };
 
-// One step, seconds; of the stage that holds most.
+// One step, seconds; of the stage that takes longest.
 struct StepTime {
   double forward = 0, backward = 0, recompute = 0;  // of all micro-batches
   double tensor = 0;                                // collectives between the ranks of a layer

@@ -131,6 +131,13 @@ Work BackwardOf(const Op& op, const Load& load) {
   return work;
 }
 
+double TrainingFlopsPerToken(const ModelConfig& config, int64_t sequence) {
+  ModelConfig active = config;
+  active.experts = config.experts_per_token;
+  return 6 * static_cast<double>(ParameterCount(active)) +
+         12.0 * config.layers * config.hidden * static_cast<double>(sequence);
+}
+
 int64_t ParametersOf(const Op& op) {
   return std::visit(
       Overloaded{

@@ -18,6 +18,11 @@ namespace lodestone {
 // read once, and their gradients, 4 bytes each, written as weight_code_bytes beside them.
 Work BackwardOf(const Op& op, const Load& load);
 
+// Operations of training, a token, as the field counts them: 6 P + 12 L h s, with P all parameters of the model (A.
+// Chowdhery et al., PaLM, arXiv 2204.02311, appendix B), forward and backward; what the causal mask makes needless is
+// not discounted, recomputation is not work, and of experts those count that a token picks.
+double TrainingFlopsPerToken(const ModelConfig& config, int64_t sequence);
+
 // Weights, norms and biases of one run of the operator, on this device: what the optimizer updates.
 int64_t ParametersOf(const Op& op);
 int64_t ParametersOf(const Program& program);
@@ -26,9 +31,9 @@ int64_t ParametersOf(const Program& program);
 // functions, Q, K, V and the result of attention. A value that several operators read is kept once, and one that was
 // only converted from another floating format is the same value.
 struct KeptRow {
-  int64_t values = 0;         // in the format of the activations
-  int64_t statistics = 0;     // f32: the log-sum-exp of every head's row
-  int64_t score_heads = 0;    // P is kept, too: so many values a position that the row attends
+  int64_t values = 0;       // in the format of the activations
+  int64_t statistics = 0;   // f32: the log-sum-exp of every head's row
+  int64_t score_heads = 0;  // P is kept, too: so many values a position that the row attends
 };
 KeptRow KeptOf(std::span<const Op> ops);
 
@@ -40,7 +45,7 @@ struct OptimizerBytes {
   int moved = 0;                 // of a step: master (or weight) and moments read and written, the gradient read, in
                                  // mixed precision the weight written
 };
-constexpr OptimizerBytes AdamW(bool mixed_precision) {
+constexpr OptimizerBytes AdamWBytes(bool mixed_precision) {
   return mixed_precision ? OptimizerBytes{.weight = 2, .gradient = 2, .states = 12, .moved = 2 * 12 + 2 + 2}
                          : OptimizerBytes{.weight = 4, .gradient = 4, .states = 8, .moved = 2 * (4 + 8) + 4};
 }

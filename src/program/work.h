@@ -39,12 +39,15 @@ struct Work {
 };
 
 // Every field is affine in (rows, logit_rows, context_sum, kv_tokens_read): weights are the constant, the rest are
-// slopes. Two kinds of operator are not, and those who count on it refuse them: experts, of which a pass reads those
-// that its rows pick, E (1 − (1 − k/E)^rows) of E where each row picks k independently and evenly, rounded up; and
-// linear layers with `idle` rows s, of which 1 − s^rows are read and computed. A router's products count as the
-// experts', and what lies between an expert's matrices is written and read once. Elementwise steps counted a value:
-// RMSNorm 4, LayerNorm 7, dynamic quantise 3, static 2, to bf16 1, rotate 3, softmax 7 a score, SiLU or GELU 4 and 1
-// for the product, residual addition 2, scales of an integer matmul 2, bias 1.
+// slopes. Three things of estimates are not, and those who count on it refuse them by name:
+//   experts        a pass reads those that its rows pick, E (1 − (1 − k/E)^rows) of E, rounded up: each row picks k
+//                  independently and evenly. A router's products count as the experts'; what lies between an expert's
+//                  matrices is written and read once
+//   idle rows s    of a linear layer: 1 − s^rows are read and computed
+//   materialised   attention computes rows × context_max scores, the masked ones too; as f32 they are written, masked
+//                  in place and read, and P is written and read
+// Elementwise steps counted a value: RMSNorm 4, LayerNorm 7, dynamic quantise 3, static 2, to bf16 1, rotate 3, softmax
+// 7 a score, SiLU or GELU 4 and 1 for the product, residual addition 2, scales of an integer matmul 2, bias 1.
 Work WorkOf(const Op& op, const Load& load);
 // Operator `index` of a segment, run once: bytes that stay inside its fused kernel are not counted.
 Work WorkOf(const Segment& segment, size_t index, const Load& load);

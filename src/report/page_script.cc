@@ -56,8 +56,9 @@ std::string_view PageScript() {
     if (mark) show(mark, event); else rest();
   });
   document.addEventListener("focusin", event => { focused = marked(event); rest(); });
-  document.addEventListener("focusout", () => { focused = null; hide(); });
-  document.addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
+  const leave = () => { focused = null; hide(); };
+  document.addEventListener("focusout", leave);
+  document.addEventListener("keydown", event => { if (event.key === "Escape") leave(); });
   document.addEventListener("scroll", rest, {passive: true, capture: true});
 
   const valueOf = (row, column) => {
@@ -115,7 +116,7 @@ std::string_view PageScript() {
 )js";
 }
 
-std::string_view PageScriptHash() { return "sha256-t7J/++PbH5xgLx6nLU7Qj2v3OdKz0H4BCnaa+X/bIRQ="; }
+std::string_view PageScriptHash() { return "sha256-a0bGXkuzsLJMYYsAQ2w1swMH9JWwgZUfutaP+343s40="; }
 
 std::string_view PageScriptStyle() {
   return R"css(#tip{position:fixed;z-index:2;max-width:min(24rem,calc(100vw - 1rem));padding:.45rem .65rem;border-radius:.4rem;pointer-events:none;

@@ -114,6 +114,7 @@ Result<AttentionShape> AttentionShapeOf(const Attend& attend, const Formats& for
 Result<OperatorShape> ShapeOf(const Segment& segment, size_t index, const std::string& label) {
   const Op& op = segment.ops[index];
   const Formats formats(op, label);
+  if (segment.exited > 0) return Unsupported(fmt::format("{}: early exit is not modelled on this chip", label));
   if (const auto* experts = std::get_if<Experts>(&op)) {
     return Unsupported(fmt::format(
         "{}: {} experts: how this chip would hold and pick them is not modelled; dense models can be planned and "
@@ -128,6 +129,9 @@ Result<OperatorShape> ShapeOf(const Segment& segment, size_t index, const std::s
     return OperatorShape(shape);
   }
   if (const auto* attend = std::get_if<Attend>(&op)) {
+    if (attend->materialised) {
+      return Unsupported(fmt::format("{}: scores in memory are not modelled on this chip", label));
+    }
     LODESTONE_ASSIGN_OR_RETURN(const AttentionShape shape, AttentionShapeOf(*attend, formats));
     return OperatorShape(shape);
   }

@@ -12,12 +12,30 @@ namespace {
 
 double ValueOr(const std::optional<Figure>& figure, double otherwise) { return figure ? figure->value : otherwise; }
 
-// Hops × latency + bytes over the slowest link on the way of a collective.
-double CollectiveSeconds(double sent_bytes, int hops, int devices, const DeviceRates& rates) {
-  const bool network = devices > rates.devices_per_server;
-  const double rate = network ? rates.network_bytes_per_s : rates.link_bytes_per_s;
-  const double latency = network ? rates.network_latency_s : rates.link_latency_s;
-  return rates.factors.collective_s * std::log2(devices) + hops * latency + sent_bytes / (rate * rates.factors.link);
+// How a collective over `devices` is laid: `inside` devices of a server that take part, `servers` of them.
+struct Laid {
+  int inside = 1, servers = 1;
+
+  Laid(int devices, const DeviceRates& rates)
+      : inside(std::min(devices, rates.devices_per_server)), servers((devices + inside - 1) / inside) {}
+};
+
+// `steps`: 2 of an all-reduce (scattering, gathering), 1 of an all-gather. Every device of a server carries its part of
+// the bytes to the other servers, over its own way out.
+double CollectiveSeconds(int steps, double bytes, int devices, const DeviceRates& rates) {
+  const Laid laid(devices, rates);
+  const double share = rates.factors.link;
+  double seconds = rates.factors.collective_s * std::log2(devices);
+  if (laid.inside > 1) {
+    const int hops = rates.ring ? laid.inside - 1 : 1;
+    seconds += steps * (hops * rates.link_latency_s +
+                        (1.0 * (laid.inside - 1) / laid.inside) * bytes / (rates.link_bytes_per_s * share));
+  }
+  if (laid.servers > 1) {
+    seconds += steps * (rates.network_latency_s + (1.0 * (laid.servers - 1) / laid.servers) * bytes / laid.inside /
+                                                      (rates.network_bytes_per_s * share));
+  }
+  return seconds;
 }
 
 }  // namespace
@@ -172,23 +190,32 @@ OperatorTime TimeOf(const Op& op, const Work& work, const Load& load, const Devi
 }
 
 double AllReduceSeconds(double bytes, int devices, const DeviceRates& rates) {
-  if (devices <= 1) return 0;
-  const int hops = rates.ring ? 2 * (devices - 1) : 2;
-  return CollectiveSeconds(2.0 * (devices - 1) / devices * bytes, hops, devices, rates);
+  return devices > 1 ? CollectiveSeconds(2, bytes, devices, rates) : 0;
 }
 
 double AllGatherSeconds(double bytes, int devices, const DeviceRates& rates) {
-  if (devices <= 1) return 0;
-  const int hops = rates.ring ? devices - 1 : 1;
-  return CollectiveSeconds(1.0 * (devices - 1) / devices * bytes, hops, devices, rates);
+  return devices > 1 ? CollectiveSeconds(1, bytes, devices, rates) : 0;
 }
 
 double AllToAllSeconds(double bytes, int devices, const DeviceRates& rates) {
-  return AllGatherSeconds(bytes, devices, rates);
+  if (devices <= 1) return 0;
+  const Laid laid(devices, rates);
+  double seconds = rates.factors.collective_s * std::log2(devices);
+  if (laid.inside > 1) {
+    seconds +=
+        rates.link_latency_s + bytes * (laid.inside - 1) / devices / (rates.link_bytes_per_s * rates.factors.link);
+  }
+  if (laid.servers > 1) {
+    seconds += rates.network_latency_s +
+               bytes * (devices - laid.inside) / devices / (rates.network_bytes_per_s * rates.factors.link);
+  }
+  return seconds;
 }
 
 double TransferSeconds(double bytes, bool network, const DeviceRates& rates) {
-  return CollectiveSeconds(bytes, 1, network ? std::max(rates.devices_per_server + 1, 2) : 2, rates);
+  const double rate = network ? rates.network_bytes_per_s : rates.link_bytes_per_s;
+  const double latency = network ? rates.network_latency_s : rates.link_latency_s;
+  return rates.factors.collective_s + latency + bytes / (rate * rates.factors.link);
 }
 
 Status CheckLinks(const Machine& machine, int devices) {

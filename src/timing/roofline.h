@@ -9,7 +9,7 @@
 //   kernel  = max(matrix, vector, memory) + launch_s
 // Activations of a kernel that fit the memory before the last one (a cache) move at its rate, others at the last one's.
 // A collective over n devices takes collective_s × log₂ n + hops × latency + bytes that a device sends / (link rate ×
-// link).
+// link); a transfer collective_s + latency + bytes / (link rate × link).
 #pragma once
 
 #include <array>
@@ -96,11 +96,13 @@ OperatorTime TimeOf(const KernelWork& work, const DeviceRates& rates, bool launc
 OperatorTime TimeOf(const Op& op, const Work& work, const Load& load, const DeviceRates& rates, bool launches = true);
 
 // Every device of `devices` ends with the sum of what all of them had: a reduce-scatter and an all-gather, so that each
-// sends 2 (n − 1) / n of the bytes (P. Patarasuk and X. Yuan, JPDC 2009). Over the network where a server has fewer.
+// sends 2 (n − 1) / n of the bytes (P. Patarasuk and X. Yuan, JPDC 2009). Over m servers of d devices: scattered and
+// gathered inside, reduced between, each device carrying its d-th over the network, as NCCL does:
+//   2 (d − 1) / d × bytes / link + 2 (m − 1) / m × bytes / d / network
 double AllReduceSeconds(double bytes, int devices, const DeviceRates& rates);
 // Each of `devices` has bytes / n and ends with all: half of the above.
 double AllGatherSeconds(double bytes, int devices, const DeviceRates& rates);
-// Each of `devices` sends (n − 1) / n of `bytes` to the others, a part to each.
+// Each of `devices` sends an n-th of its `bytes` to every other.
 double AllToAllSeconds(double bytes, int devices, const DeviceRates& rates);
 // From one device to another; `network`: of another server.
 double TransferSeconds(double bytes, bool network, const DeviceRates& rates);

@@ -5,6 +5,8 @@
 Exit code 77: Chromium, its driver or python3-selenium is missing, and why stands on the last line.
 """
 
+import base64
+import json
 import pathlib
 import shutil
 import subprocess
@@ -79,7 +81,8 @@ class ComparePage(unittest.TestCase):
         self.driver.get(self.url)
 
     def tearDown(self):
-        faults = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        faults = [entry["message"] for entry in self.driver.get_log("browser")
+                  if entry["level"] in ("SEVERE", "WARNING")]
         self.assertEqual(faults, [])
 
     def emulate(self, media="", scheme="light"):
@@ -95,6 +98,12 @@ class ComparePage(unittest.TestCase):
 
     def find(self, selector):
         return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def show(self, element):
+        """Scrolls to it, and waits until the page has heard of it: notes are hidden when a page scrolls."""
+        self.driver.execute_async_script("""const done = arguments[arguments.length - 1];
+            arguments[0].scrollIntoView({block: "center"});
+            requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));""", element)
 
     def tip(self):
         return self.script("const tip = document.getElementById('tip'); return tip.hidden ? null : tip.textContent;")
@@ -116,7 +125,6 @@ class ComparePage(unittest.TestCase):
         return png
 
     def test_asks_nothing_of_any_network(self):
-        import json
         urls = []
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
@@ -128,7 +136,7 @@ class ComparePage(unittest.TestCase):
         column = self.heading("Throughput")
         button = self.script("""return document.querySelectorAll("table.live thead th")[arguments[0]]
             .querySelector("button");""", column)
-        self.script("arguments[0].scrollIntoView({block: 'center'})", button)
+        self.show(button)
         before = self.column(column)
         button.click()
         self.assertEqual(self.column(column), sorted(before, key=lambda v: -float(v) if v != "–" else 0))
@@ -150,7 +158,8 @@ class ComparePage(unittest.TestCase):
         self.assertEqual(self.find(".filter output").text, f"{len(kinds)} of {everything} rows")
         clear, faint = self.script("""const marks = [...document.querySelectorAll("svg.plot [data-tip]")];
             const faint = marks.filter(mark => mark.classList.contains("faint"));
-            return [marks.filter(mark => !mark.classList.contains("faint")).map(mark => mark.dataset.tip), faint.length];""")
+            const clear = marks.filter(mark => !faint.includes(mark));
+            return [clear.map(mark => mark.dataset.tip), faint.length];""")
         self.assertTrue(clear and faint)
         self.assertTrue(all("simulated" in text for text in clear))
         field.clear()
@@ -159,12 +168,12 @@ class ComparePage(unittest.TestCase):
 
     def test_marks_say_where_they_come_from(self):
         for provenance in ("simulated", "estimated", "published"):
-            mark = self.script("""return [...document.querySelectorAll("svg.plot .dot[data-tip], svg.plot .ring[data-tip]")]
+            mark = self.script("""return [...document.querySelectorAll("svg.plot :is(.dot, .ring)[data-tip]")]
                 .find(mark => mark.dataset.tip.split("\\n")[1].startsWith(arguments[0]));""", provenance)
             self.assertIsNotNone(mark, provenance)
             # Another mark may lie on it: the topmost there is asked.
-            self.script("arguments[0].parentElement.append(arguments[0]); arguments[0].scrollIntoView({block: 'center'})",
-                        mark)
+            self.script("arguments[0].parentElement.append(arguments[0])", mark)
+            self.show(mark)
             ActionChains(self.driver).move_to_element(mark).perform()
             text = self.tip()
             self.assertIsNotNone(text)
@@ -175,6 +184,7 @@ class ComparePage(unittest.TestCase):
 
     def test_marks_are_reached_by_the_keyboard(self):
         first = self.find("svg.plot [data-tip][tabindex='0']")
+        self.show(first)
         self.script("arguments[0].focus()", first)
         one = self.tip()
         self.assertIn("Source: ", one)
@@ -208,8 +218,8 @@ class ComparePage(unittest.TestCase):
         for selector in (".filter", ".downloads", "nav"):
             self.assertEqual(self.script("return getComputedStyle(document.querySelector(arguments[0])).display",
                                          selector), "none")
-        import base64
-        pdf = base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.7})["data"])
+        printed = self.driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.7})
+        pdf = base64.b64decode(printed["data"])
         self.assertTrue(pdf.startswith(b"%PDF"))
         self.assertGreater(len(pdf), 20_000)
         if SHOTS:
@@ -217,8 +227,7 @@ class ComparePage(unittest.TestCase):
 
     def test_carries_its_data(self):
         link = self.find(".downloads a[download$='.csv']")
-        text = self.script("""const bytes = Uint8Array.from(atob(arguments[0].href.split(",")[1]), c => c.charCodeAt(0));
-            return new TextDecoder().decode(bytes);""", link)
+        text = base64.b64decode(link.get_attribute("href").split(",")[1]).decode()
         self.assertTrue(text.startswith("target,provenance,"))
 
     def test_reads_without_scripts(self):

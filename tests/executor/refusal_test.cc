@@ -79,6 +79,38 @@ TEST_F(Refusal, MisuseOfTheInterface) {
   EXPECT_FALSE(fresh->Configure(std::span(&stage_, 1), weights_, -1).ok());
 }
 
+TEST_F(Refusal, WhatIsEstimatedAlone) {
+  const auto message = [&](const Program& program) {
+    const Stage stage = *MakeStage(program, 0, PartCount(program));
+    const Status status = (*MakeCpuExecutor(threads_))->Configure(std::span(&stage, 1), weights_, 2);
+    return status.ok() ? "" : status.error().message;
+  };
+  const auto described = [](const ModelConfig& config, const char* recipe) {
+    return *Describe(config, *ParseRecipe(recipe));
+  };
+  EXPECT_NE(message(described(TinyMixtral(), "f32")).find("no mixture of 4 experts"), std::string::npos);
+  EXPECT_NE(message(described(TinyLlama(), "bf16:kv8")).find("bf16 queries over int8 KV"), std::string::npos);
+  EXPECT_NE(message(described(TinyLlama(), "w4a8:kv4")).find("int8 queries over int4 KV"), std::string::npos);
+  EXPECT_NE(message(described(TinyLlama(), "f8")).find("fp8 inputs with fp8 weights"), std::string::npos);
+  EXPECT_NE(message(described(TinyLlama(), "w2a16")).find("bf16 inputs with int2 weights"), std::string::npos);
+  const auto changed = [&](auto change) {
+    Program program = described(TinyLlama(), "w4a8");
+    for (Op& op : program.segments[1].ops) {
+      if (auto* linear = std::get_if<Linear>(&op)) change(*linear);
+    }
+    return message(program);
+  };
+  EXPECT_EQ(changed([](Linear&) {}), "");
+  EXPECT_NE(changed([](Linear& l) {
+              l.sparsity = {Sparsity::Pattern::kTwoOfFour, 0.5};
+            }).find("no sparse products"),
+            std::string::npos);
+  EXPECT_NE(changed([](Linear& l) { l.idle = 0.5; }).find("no sparse products"), std::string::npos);
+  Program exits = described(TinyLlama(), "w4a8");
+  exits.segments[1].exited = 1;
+  EXPECT_NE(message(exits).find("early exit is estimated"), std::string::npos);
+}
+
 TEST_F(Refusal, StageInputOfTheWrongShape) {
   const Program program = *Describe(config_, *ParseRecipe("w4a8"));
   const Stage later = *MakeStage(program, 1, 3);

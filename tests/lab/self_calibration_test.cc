@@ -32,9 +32,9 @@ std::vector<HostRow> Rows(const char* model) {
     return HostRow{.name = model, .config = *LoadModelConfig(model), .recipe = *ParseRecipe("w8a8"), .test = test};
   };
   return {row({.prompt_tokens = 64}),
-          row({.prompt_tokens = 1024}),
+          row({.prompt_tokens = 1000}),
           row({.tokens = 32}),
-          row({.tokens = 32, .depth = 1500}),
+          row({.tokens = 32, .depth = 800}),
           row({.tokens = 32, .batch = 8}),
           row({.tokens = 32, .depth = 700, .batch = 8})};
 }
@@ -60,7 +60,10 @@ Efficiency Truth() {
 }
 
 TEST(SelfCalibration, OtherShapesAreEstimatedByWhatRowsTell) {
-  const Result<SelfCalibration> calibration = SelfCalibrate(Host(), Measured("gpt2-large", Truth()));
+  std::vector<HostRow> rows = Measured("gpt2-large", Truth());
+  const std::vector<HostRow> smaller = Measured("gpt2-medium", Truth());
+  rows.insert(rows.end(), smaller.begin(), smaller.end());
+  const Result<SelfCalibration> calibration = SelfCalibrate(Host(), rows);
   ASSERT_TRUE(calibration.ok()) << calibration.error().message;
   EXPECT_LT(calibration->error, 0.02);
   for (const char* other : {"granite-3b-14l", "gpt2-xl"}) {

@@ -92,7 +92,7 @@ TEST(Sweep, RefusesWhatContradictsTheAppliance) {
             std::string::npos);
   EXPECT_NE(message(std::string(kHead) + "[workload]\ncontext = 64\n[axes]\nusers = [1]\n").find("no recipe"),
             std::string::npos);
-  EXPECT_NE(message("kind = \"sweep\"\nname = \"s\"\nmodel = \"nano\"\nappliance = \"northpole-16\"\n" + workload +
+  EXPECT_NE(message("kind = \"sweep\"\nname = \"s\"\nmodel = \"nan\"\nappliance = \"northpole-16\"\n" + workload +
                     "[axes]\nusers = [1]\n")
                 .find("key 'model'"),
             std::string::npos);

@@ -94,6 +94,19 @@ TEST(QuantizeModel, IsTheSameForAnyNumberOfThreads) {
   }
 }
 
+TEST(QuantizeModel, RefusesWhatIsEstimatedAlone) {
+  const HashWeights weights(5);
+  const auto message = [&](const ModelConfig& config, const char* recipe) {
+    StoredModel stored;
+    const Status status = Quantize(config, recipe, QuantizeMethod::kRtn, weights, {}, stored);
+    return status.ok() ? "" : status.error().message;
+  };
+  EXPECT_NE(message(TinyMixtral(), "w4a8").find("a mixture of experts cannot be quantised"), std::string::npos);
+  EXPECT_NE(message(TinyLlama(), "w4a16:kv8").find("leave the KV suffix out"), std::string::npos);
+  EXPECT_NE(message(TinyLlama(), "f8").find("fp8"), std::string::npos);
+  EXPECT_EQ(message(TinyLlama(), "w4a8"), "");
+}
+
 TEST(QuantizeModel, RefusesWhatGptqCannotUse) {
   const ModelConfig config = TinyLlama();
   const HashWeights weights(5);

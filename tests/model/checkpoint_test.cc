@@ -90,6 +90,13 @@ TEST_F(LlamaCheckpointTest, RefusesRowsThatDoNotExist) {
   EXPECT_STREQ(code({WeightKind::kQueryStep, 0}, 0, 1), ToString(ErrorCode::kNotFound));
 }
 
+TEST_F(LlamaCheckpointTest, RefusesExperts) {
+  const Result<std::unique_ptr<WeightSource>> source = OpenCheckpoint("DIR", testing::TinyMixtral());
+  ASSERT_FALSE(source.ok());
+  EXPECT_EQ(source.error().code, ErrorCode::kUnsupported);
+  ExpectParts(source.error().message, {"DIR", "a mixture of 4 experts", "not computed"});
+}
+
 TEST_F(LlamaCheckpointTest, RefusesAMissingTensor) {
   const auto whole = checkpoint_.tensors;
   for (const auto& [name, tensor] : whole) {

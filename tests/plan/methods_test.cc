@@ -191,6 +191,27 @@ TEST(Methods, RefusesPairsByName) {
   ExpectRefused({"weight-sparsity=2:4", "activation-sparsity=0.5"}, {"weight-sparsity and activation-sparsity"});
 }
 
+// Words made of the pieces that the parser knows, in any order: read, or refused with a message.
+TEST(MethodsProperty, AnyWordIsReadOrRefused) {
+  const char* pieces[] = {
+      "weight-sparsity", "speculative", "offload", "=", ":",  "@",     "2:4", "tiles",     "0.5",  "host",
+      "tokens=",         "acceptance=", "layers",  "3", "-1", "1e999", " ",   "kv-budget", "\x01", ""};
+  uint32_t state = 1;
+  for (int i = 0; i < 20000; ++i) {
+    std::string word;
+    for (int n = 0; n < 8; ++n) {
+      state = state * 1664525 + 1013904223;
+      word += pieces[(state >> 16) % std::size(pieces)];
+    }
+    const Result<Methods> methods = ParseMethods({word});
+    if (methods.ok()) {
+      EXPECT_EQ(ParseMethods({methods->text})->text, methods->text) << word;
+    } else {
+      EXPECT_FALSE(methods.error().message.empty()) << word;
+    }
+  }
+}
+
 TEST(MethodsProperty, NoMethodAddsWeightsOrOperations) {
   for (const char* word : {"weight-sparsity=2:4", "weight-sparsity=0.5", "weight-sparsity=tiles:0.5",
                            "activation-sparsity=0.5", "kv-budget=4", "early-exit=0.5", "unfused",

@@ -89,14 +89,22 @@ TEST(TrainingWork, KeptScoresGrowWithTheContext) {
   EXPECT_EQ(KeptOf(program.segments[1].ops).score_heads, 4);
 }
 
+TEST(TrainingWork, FlopsATokenCountThePickedExperts) {
+  const ModelConfig dense = testing::TinyLlama(), mixture = testing::TinyMixtral();
+  const double expected = 6.0 * static_cast<double>(ParameterCount(dense)) + 12.0 * 3 * 48 * 100;
+  EXPECT_EQ(TrainingFlopsPerToken(dense, 100), expected);
+  // A second expert of 48 × 80 × 3, and the router's rows for both.
+  EXPECT_EQ(TrainingFlopsPerToken(mixture, 100), expected + 6.0 * 3 * (3 * 48 * 80 + 2 * 48));
+}
+
 TEST(TrainingWork, AdamWHoldsSixteenBytesAParameterEitherWay) {
   for (const bool mixed : {true, false}) {
-    const OptimizerBytes bytes = AdamW(mixed);
+    const OptimizerBytes bytes = AdamWBytes(mixed);
     EXPECT_EQ(bytes.weight + bytes.gradient + bytes.states, 16);
   }
   // Twelve bytes read and written, and a gradient read: in mixed precision of two bytes, with a weight written beside.
-  EXPECT_EQ(AdamW(true).moved, 24 + 2 + 2);
-  EXPECT_EQ(AdamW(false).moved, 24 + 4);
+  EXPECT_EQ(AdamWBytes(true).moved, 24 + 2 + 2);
+  EXPECT_EQ(AdamWBytes(false).moved, 24 + 4);
 }
 
 TEST(TrainingWorkProperty, OperatorsHoldTheModelsParameters) {

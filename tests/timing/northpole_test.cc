@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "small_stage.h"
+#include "test_models.h"
 
 namespace lodestone {
 namespace {
@@ -206,6 +207,23 @@ TEST(NorthPoleTiming, RefusesFormatsWithoutAUnit) {
     const auto mapped = MakeNorthPoleTiming(SmallChip(), Fidelity::kCalibrated)->Map(SmallStage(program, 0, 6), {});
     EXPECT_TRUE(mapped.ok()) << recipe;
   }
+}
+
+TEST(NorthPoleTiming, RefusesWhatOtherMachinesHave) {
+  const auto message = [](const Program& program) {
+    const auto mapped = MakeNorthPoleTiming(SmallChip(), Fidelity::kCalibrated)->Map(*MakeStage(program, 1, 3), {});
+    EXPECT_FALSE(mapped.ok());
+    return mapped.ok() ? "" : mapped.error().message;
+  };
+  EXPECT_NE(message(*Describe(testing::TinyMixtral(), *ParseRecipe("w4a8"))).find("layer 0: 4 experts"),
+            std::string::npos);
+  Program sparse = *Describe(testing::TinyLlama(), *ParseRecipe("w4a8")), exits = sparse;
+  for (Op& op : sparse.segments[1].ops) {
+    if (auto* linear = std::get_if<Linear>(&op)) linear->sparsity = {Sparsity::Pattern::kUnstructured, 0.5};
+  }
+  EXPECT_NE(message(sparse).find("sparse products are not modelled"), std::string::npos);
+  exits.segments[1].exited = 3;
+  EXPECT_NE(message(exits).find("early exit is not modelled"), std::string::npos);
 }
 
 TEST(NorthPoleTiming, HugeLoadsSaturateInsteadOfWrapping) {

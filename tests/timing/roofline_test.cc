@@ -92,8 +92,11 @@ TEST(Roofline, CollectivesCountBytesThatADeviceSends) {
   EXPECT_DOUBLE_EQ(AllReduceSeconds(1e6, 4, rates), 1.5e6 / 100e9 + 2e-6);
   EXPECT_DOUBLE_EQ(AllGatherSeconds(1e6, 4, rates), 0.75e6 / 100e9 + 1e-6);
   EXPECT_DOUBLE_EQ(AllReduceSeconds(1e6, 1, rates), 0);
-  // Sixteen devices are two servers.
-  EXPECT_DOUBLE_EQ(AllReduceSeconds(1e6, 16, rates), 2 * 15.0 / 16 * 1e6 / 10e9 + 2 * 5e-6);
+  // Sixteen devices are two servers of eight, each device with its own way out.
+  EXPECT_DOUBLE_EQ(AllReduceSeconds(1e6, 16, rates),
+                   2 * (1e-6 + 7.0 / 8 * 1e6 / 100e9) + 2 * (5e-6 + 0.5 * 1e6 / 8 / 10e9));
+  EXPECT_DOUBLE_EQ(AllToAllSeconds(1.6e6, 16, rates), 1e-6 + 0.7e6 / 100e9 + 5e-6 + 0.8e6 / 10e9);
+  EXPECT_DOUBLE_EQ(AllToAllSeconds(1e6, 4, rates), 1e-6 + 0.75e6 / 100e9);
   EXPECT_DOUBLE_EQ(TransferSeconds(1e6, false, rates), 1e6 / 100e9 + 1e-6);
   EXPECT_DOUBLE_EQ(TransferSeconds(1e6, true, rates), 1e6 / 10e9 + 5e-6);
   DeviceRates ring = rates;

@@ -75,7 +75,7 @@ struct PublishedQuery {
 
 struct CompareTarget {
   std::string label;         // empty: made from what follows
-  std::string recipe;        // of a published query: unused
+  std::string recipe;        // empty for a published query
   std::vector<int> batches;  // a row each
   std::variant<MeasuredTarget, SimulatedTarget, EstimatedTarget, PublishedQuery> what;
 };

@@ -84,6 +84,22 @@ void Fill(const InferenceEstimate& estimate, int batch, ComparedRow& row) {
   }
 }
 
+std::string SourceOf(const Deployment& deployment) {
+  const Machine& machine = deployment.machine;
+  const std::string figures =
+      machine.data_sheet.empty() ? fmt::format("figures of {}", machine.name) : machine.data_sheet;
+  switch (deployment.level) {
+    case EstimateLevel::kIdeal:
+      return figures + ", its rates alone";
+    case EstimateLevel::kSelfCalibrated:
+      return figures + ", factors from its own measurements";
+    case EstimateLevel::kCalibrated:
+      break;
+  }
+  return fmt::format("{}, factors of it or of its class {}{}{}", figures, machine.efficiency_class,
+                     deployment.stack.empty() ? "" : " under ", deployment.stack);
+}
+
 // The machine, and with it the level and factors where it is this host.
 Status SetMachine(const EstimatedTarget& what, Deployment& deployment) {
   deployment.level = what.level;
@@ -122,14 +138,7 @@ Status FillRow(const CompareTarget& target, const EstimatedTarget& what, const C
           {.batch = batch, .prompt_tokens = workload.prompt_tokens, .output_tokens = workload.output_tokens}));
   Fill(estimate, batch, row);
   row.roof = RoofOf(machine, recipe);
-  row.source = machine.data_sheet;
-  if (deployment.level == EstimateLevel::kSelfCalibrated) {
-    row.source += ", factors from measurements of this host";
-    return {};
-  }
-  row.source += what.level == EstimateLevel::kIdeal ? ", its rates alone"
-                                                    : fmt::format(", factors of class {}{}{}", machine.efficiency_class,
-                                                                  what.stack.empty() ? "" : " under ", what.stack);
+  row.source = SourceOf(deployment);
   return {};
 }
 
@@ -143,7 +152,8 @@ std::string MadeLabel(const EstimatedTarget& what) {
   }
   if (!what.stack.empty()) label += " " + what.stack;
   for (const std::string& method : what.methods) label += " " + method;
-  if (what.level != EstimateLevel::kCalibrated) label += fmt::format(" ({})", ToString(what.level));
+  if (what.level == EstimateLevel::kIdeal) label += " (ideal)";
+  if (!what.calibrate_on.empty() && what.level == EstimateLevel::kCalibrated) label += " (self-calibrated)";
   return label;
 }
 

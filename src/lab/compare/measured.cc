@@ -52,6 +52,7 @@ Status FillRow(const CompareTarget& target, const MeasuredTarget& what, const Co
   if (run.ttft_s) row.ttft = ComparedFigure{*run.ttft_s, {}, {}};
   if (run.itl_s) row.tpot = ComparedFigure{*run.itl_s, {}, {}};
   row.power_basis = meter.ok() ? "measured" : meter.error().message;
+  if (!meter.ok()) row.note = fmt::format("no power: {}", meter.error().message);
   if (meter.ok()) {
     const Result<double> joules = meter->JoulesSinceLast();
     if (joules.ok() && *joules > 0) row.watts = ComparedFigure{*joules / seconds, {}, {}};

@@ -67,13 +67,13 @@ std::vector<const ComparedRow*> RowsWith(const ComparisonResult& result, std::op
   return rows;
 }
 
-// A series for each provenance and platform; with lines, one for each target, its batches in order.
+// A series for each provenance and platform; with lines, one for each target, its batches in order. Published ones come
+// first, so that their marks do not cover what is compared with them.
 std::vector<PlotSeries> SeriesOf(const std::vector<const ComparedRow*>& rows,
                                  std::optional<ComparedFigure> ComparedRow::*x, double x_scale,
                                  std::optional<ComparedFigure> ComparedRow::*y, bool lines) {
   std::map<std::pair<Provenance, std::string>, PlotSeries> series;
   for (const ComparedRow* row : rows) {
-    // Published marks first, so that they do not cover what is compared with them.
     PlotSeries& one = series[{row->provenance, lines ? row->label : row->platform}];
     one.colour = ColourOf(*row);
     one.shape = ShapeOf(row->provenance);

@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <map>
 #include <set>
-#include <tuple>
 
 #include "lab/validate/accuracy.h"
 #include "lab/validate/fit.h"
@@ -27,11 +26,11 @@ constexpr int kHalvings = 10;
 // Digits that are written, so that a file read back gives what was tested.
 double Rounded(double value) { return std::strtod(fmt::format("{:.4g}", value).c_str(), nullptr); }
 
-const FitField* FitFieldOf(const FactorField& field) {
-  for (const FitField& fitted : FitFields()) {
-    if (fitted.value == field.value) return &fitted;
-  }
-  return nullptr;
+bool IsFitted(double Factors::*factor) {
+  const std::span<const FitField> fields = FitFields();
+  // As the fit ties them: attention is as matrix.
+  return factor == &Factors::attention ||
+         std::any_of(fields.begin(), fields.end(), [&](const FitField& field) { return field.value == factor; });
 }
 
 // The class's figures, with those that were fitted in place, each with its ends. As in the text of the file.
@@ -39,14 +38,12 @@ Efficiency WithSpread(const Efficiency& base, const Factors& factors, double spr
   Efficiency efficiency = base;
   for (size_t i = 0; i < kFactors; ++i) {
     const FactorField& field = FactorFields()[i];
-    const bool tied = field.value == &Factors::attention;
-    const FitField* fitted = FitFieldOf(tied ? FactorFields()[0] : field);
     Figure figure{.value = Rounded(factors.*field.value),
                   .source = FieldSource::kDerived,
                   .note = "fitted on published rows",
                   .low = {},
                   .high = {}};
-    if (fitted != nullptr) {
+    if (IsFitted(field.value)) {
       const double most = EfficiencyFields()[i].share ? 1 : 1e12;
       const double least = field.value == &Factors::heads_per_read ? 1 : 0;
       figure.low = Rounded(std::max(figure.value * std::exp(-spread), least));

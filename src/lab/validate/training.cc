@@ -39,8 +39,8 @@ constexpr Setting kSettings[] = {
     {"genslm-scaling", "cs-2", "", 10240, 1, 8, 1, false, 0, "", "batch 8", kIdleWafer},
     {"genslm-scaling", "", "genslm-25m", 2048, 8, 1, 1, false, 3, kEager, "eager kernels", kHost},
     {"genslm-scaling", "", "genslm-250m", 2048, 8, 1, 1, false, 3, kEager, "eager kernels", kHost},
-    {"genslm-scaling", "", "genslm-2.5b", 2048, 1, 1, 1, false, 3, kEager, "eager kernels", ""},
-    {"genslm-scaling", "", "genslm-25b", 2048, 1, 1, 1, false, 3, "", "fused kernels", ""},
+    {"genslm-scaling", "", "genslm-2.5b", 2048, 1, 1, 1, false, 3, kEager, "eager kernels", kHost},
+    {"genslm-scaling", "", "genslm-25b", 2048, 1, 1, 1, false, 3, "offload=layers:64@host", "fused kernels", ""},
 };
 constexpr int64_t kSequence = 2048, kSmallSequence = 1024;  // of models that say none
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "hardware/machine.h"
@@ -61,11 +62,27 @@ class Groups {
   std::map<std::string, std::vector<Comparison>> groups_;
 };
 
+// The mean over the machines of each class.
+std::map<std::string, double> ClassMape(const std::vector<Checked>& rows, const std::vector<NamedAccuracy>& machines) {
+  std::map<std::string, std::string> class_of;
+  for (const Checked& row : rows) {
+    class_of[row.question->row->machine] = row.question->deployment.machine.efficiency_class;
+  }
+  std::map<std::string, std::vector<double>> of_class;
+  for (const NamedAccuracy& machine : machines) of_class[class_of[machine.name]].push_back(machine.accuracy.mape);
+  std::map<std::string, double> means;
+  for (const auto& [name, mapes] : of_class) {
+    means[name] = std::accumulate(mapes.begin(), mapes.end(), 0.0) / static_cast<double>(mapes.size());
+  }
+  return means;
+}
+
 // The entries of the catalogue that were fitted, one a machine and stack.
 Result<std::vector<CalibratedEntry>> CatalogCalibration(const std::vector<Checked>& rows) {
   std::map<std::pair<std::string, std::string>, const ValidationCase*> known;
-  for (const Checked& row : rows)
+  for (const Checked& row : rows) {
     known.emplace(std::pair(row.question->row->machine, row.question->row->stack), row.question);
+  }
   std::vector<CalibratedEntry> entries;
   for (const auto& [key, question] : known) {
     const Machine& machine = question->deployment.machine;
@@ -175,18 +192,7 @@ Result<Validation> Validate() {
   validation.models = models.Finish();
   validation.beside = beside.Finish();
 
-  std::map<std::string, std::vector<double>> of_class;
-  for (const NamedAccuracy& machine : validation.machines) {
-    const auto member = std::find_if(headline.begin(), headline.end(), [&](const Checked& checked) {
-      return checked.question->row->machine == machine.name;
-    });
-    of_class[member->question->deployment.machine.efficiency_class].push_back(machine.accuracy.mape);
-  }
-  for (const auto& [name, mapes] : of_class) {
-    double sum = 0;
-    for (const double mape : mapes) sum += mape;
-    validation.class_mape[name] = sum / static_cast<double>(mapes.size());
-  }
+  validation.class_mape = ClassMape(headline, validation.machines);
 
   LODESTONE_ASSIGN_OR_RETURN(const std::vector<CalibratedEntry> entries, CatalogCalibration(headline));
   for (const NamedAccuracy& machine : validation.machines) {
