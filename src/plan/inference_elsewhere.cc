@@ -106,6 +106,12 @@ Status AddOffload(const ModelConfig& config, const Recipe& recipe, const Deploym
   resident.norm_bias_bytes -= moved.norm_bias_bytes;
   resident.kv_code_bytes_per_token -= moved.kv_code_bytes_per_token;
   resident.kv_scale_bytes_per_token -= moved.kv_scale_bytes_per_token;
+  if (other && other->main_memory().capacity_bytes) {
+    const Factors& factors = elsewhere.rates->factors;
+    const double usable = other->main_memory().capacity_bytes->value * factors.usable_memory - factors.reserved_bytes;
+    run.memory.other =
+        MemoryDemand::Other{.machine = other->name, .resident = moved, .capacity = static_cast<int64_t>(usable)};
+  }
   run.elsewhere = elsewhere;
   return {};
 }

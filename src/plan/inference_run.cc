@@ -38,6 +38,13 @@ Status CheckQuestion(const ModelConfig& config, const Deployment& deployment, co
     return Invalid(fmt::format("prompt and output: found {} positions, but {} has {}", positions, config.name,
                                config.max_positions));
   }
+  // Operations of attention are counted in int64_t: four a score and width, twice as many where scores are stored; of a
+  // prompt's rows, or of 65 rows a request that checks a draft.
+  const double rows = std::max(static_cast<double>(load.prompt_tokens), 65.0 * load.batch);
+  if (8.0 * config.q_width() * rows * static_cast<double>(positions) > 0x1p62) {
+    return Invalid(fmt::format("{} requests of {} positions: attention of {} has more operations than are counted here",
+                               load.batch, positions, config.name));
+  }
   return {};
 }
 
@@ -56,20 +63,38 @@ Residency FullestStage(const RankModel& model, int stages) {
   return Together(Repeated(model.layer, layers), model.ends);
 }
 
+// Between devices that hold experts. Stages of a copy lie side by side, so that a server has fewer devices of each.
+double ExchangeSeconds(const Parallelism& parallelism, double bytes, DeviceRates rates) {
+  rates.devices_per_server = std::max(1, rates.devices_per_server / parallelism.pipeline);
+  return AllToAllSeconds(bytes, parallelism.expert, rates);
+}
+
 // The draft of speculative decoding, and the memory that it takes.
-Status AddDraft(const ModelConfig& config, const Recipe& recipe, const Deployment& deployment, InferenceRun& run) {
+Status AddDraft(const ModelConfig& config, const Recipe& recipe, const Deployment& deployment,
+                const InferenceLoad& load, InferenceRun& run) {
   const auto& speculation = deployment.methods.speculation;
   if (!speculation) return {};
   if (run.parallelism.pipeline > 1) return Unsupported("speculation in a pipeline of stages is not modelled");
   ModelConfig draft = config;
+  // The model's own layers are as sparse as they are; of another model, the same software runs the kernels.
+  Methods methods = deployment.methods;
+  methods.speculation.reset();
+  Parallelism parallelism = run.parallelism;
   if (speculation->draft.empty()) {
     draft.layers = speculation->draft_layers;
   } else {
     LODESTONE_ASSIGN_OR_RETURN(draft, LoadModelConfig(speculation->draft));
+    methods.weight_sparsity.reset();
+    methods.activation_sparsity.reset();
+    if (draft.experts == 0) parallelism.expert = 1;
+    if (const int64_t positions = load.prompt_tokens + load.output_tokens; positions > draft.max_positions) {
+      return Invalid(fmt::format("speculation: found {} positions, but the draft {} has {}", positions, draft.name,
+                                 draft.max_positions));
+    }
   }
-  Result<RankModel> split = RankModelOf(draft, recipe, run.parallelism, {});
+  Result<RankModel> split = RankModelOf(draft, recipe, parallelism, methods);
   // A draft that is too small to be split is held by every rank.
-  if (!split.ok()) split = RankModelOf(draft, recipe, {}, {});
+  if (!split.ok()) split = RankModelOf(draft, recipe, {}, methods);
   if (!split.ok()) return split.error();
   run.models.push_back(*std::move(split));
   if (speculation->draft.empty()) return {};  // its layers and their KV are the model's own
@@ -91,12 +116,12 @@ Result<InferenceRun> InferenceRun::Of(const ModelConfig& config, const Recipe& r
   LODESTONE_ASSIGN_OR_RETURN(run.efficiency, EfficiencyFor(deployment));
   LODESTONE_ASSIGN_OR_RETURN(run.rates, DeviceRates::Of(deployment.machine, run.efficiency));
   LODESTONE_RETURN_IF_ERROR(CheckLinks(
-      deployment.machine, std::max(run.parallelism.tensor * run.parallelism.pipeline, run.parallelism.expert)));
+      deployment.machine, run.parallelism.pipeline * std::max(run.parallelism.tensor, run.parallelism.expert)));
   LODESTONE_ASSIGN_OR_RETURN(RankModel model, RankModelOf(config, recipe, run.parallelism, deployment.methods));
   LODESTONE_RETURN_IF_ERROR(CheckUnits(model, deployment.machine, run.rates));
   run.memory.resident = FullestStage(model, run.parallelism.pipeline);
   run.models.push_back(std::move(model));
-  LODESTONE_RETURN_IF_ERROR(AddDraft(config, recipe, deployment, run));
+  LODESTONE_RETURN_IF_ERROR(AddDraft(config, recipe, deployment, load, run));
   LODESTONE_RETURN_IF_ERROR(AddOffload(config, recipe, deployment, run));
 
   const auto& capacity = deployment.machine.main_memory().capacity_bytes;
@@ -165,8 +190,7 @@ PassTime TimeOf(const InferenceRun& run, const RunPasses& passes, const DeviceRa
     time.ends += AllGatherSeconds(load.logit_rows * model.logit_bytes_per_row, ranks, rates);
   }
   if (model.all_to_all_bytes_per_row > 0) {
-    time.layers +=
-        2 * layers * AllToAllSeconds(load.rows * model.all_to_all_bytes_per_row, run.parallelism.expert, rates);
+    time.layers += 2 * layers * ExchangeSeconds(run.parallelism, load.rows * model.all_to_all_bytes_per_row, rates);
   }
   if (layers_elsewhere) {
     time.layers = time.layers * (1 - elsewhere->layer_share) + other_layers * elsewhere->layer_share;
@@ -255,7 +279,7 @@ std::vector<OperatorShare> SharesOf(const InferenceRun& run, const RunPasses& pa
   if (model.all_to_all_bytes_per_row > 0) {
     const double bytes = load.rows * model.all_to_all_bytes_per_row;
     const int count = 2 * layers;
-    add("all-to-all", count, count * AllToAllSeconds(bytes, run.parallelism.expert, run.rates), RooflineBound::kLink,
+    add("all-to-all", count, count * ExchangeSeconds(run.parallelism, bytes, run.rates), RooflineBound::kLink,
         count * bytes);
   }
   const PassTime whole = TimeOf(run, passes, run.rates);

@@ -107,6 +107,18 @@ void AddDecode(const Contexts& contexts, const Deployment& deployment, const Inf
   }
 }
 
+// Requests of `positions` that the other machine holds.
+Result<double> HeldBy(const MemoryDemand::Other& other, int64_t positions) {
+  const Ledger one = LedgerOf(other.resident, {.users = 1, .context = positions, .rows_per_pass = 0}, other.capacity);
+  if (one.free() < 0) {
+    return Infeasible(fmt::format("offload: its part and one request of {} positions need {} of {} of {} ({})",
+                                  positions, FormatBytes(one.used()), FormatBytes(other.capacity), other.machine,
+                                  FormatLines(one)));
+  }
+  const int64_t kv = one.kv_codes + one.kv_scales;
+  return kv > 0 ? 1 + static_cast<double>(one.free()) / static_cast<double>(kv) : INFINITY;
+}
+
 }  // namespace
 
 Result<Schedule> ScheduleOf(const ModelConfig& config, const Deployment& deployment, const InferenceLoad& load,
@@ -141,6 +153,10 @@ Result<Schedule> ScheduleOf(const ModelConfig& config, const Deployment& deploym
   const double kv = static_cast<double>(std::max<int64_t>(one.kv_codes + one.kv_scales, 1));
   Schedule schedule;
   schedule.concurrent = std::min<double>(load.batch, 1 + static_cast<double>(one.free()) / kv);
+  if (memory.other) {
+    LODESTONE_ASSIGN_OR_RETURN(const double there, HeldBy(*memory.other, kept));
+    schedule.concurrent = std::min(schedule.concurrent, there);
+  }
   schedule.waves = load.batch / schedule.concurrent;
   demand.users = static_cast<int>(schedule.concurrent);
   schedule.ledger = LedgerOf(memory.resident, demand, memory.capacity);

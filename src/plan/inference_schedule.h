@@ -7,6 +7,8 @@
 // where a step's time is affine in the context.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "plan/deployment.h"
@@ -39,9 +41,16 @@ struct MemoryDemand {
   Residency resident;       // weights, KV a token
   int64_t extra_bytes = 0;  // of a draft model, and what the software reserves
   int64_t capacity = 0;     // that may be used
+  // What another machine holds of the model and its KV (Methods::Offload).
+  struct Other {
+    std::string machine;
+    Residency resident;
+    int64_t capacity = 0;
+  };
+  std::optional<Other> other;
 };
 
-// kInfeasible: not even one request fits, with the ledger and what would.
+// kInfeasible: not even one request fits, with the ledger and what would; of the other machine, with its ledger.
 Result<Schedule> ScheduleOf(const ModelConfig& config, const Deployment& deployment, const InferenceLoad& load,
                             const MemoryDemand& memory);
 

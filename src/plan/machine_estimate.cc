@@ -105,7 +105,12 @@ Result<InferenceEstimate> EstimateInference(const ModelConfig& config, const Rec
   estimate.output_tokens_per_s = Rate(outputs, estimate.total_s);
   estimate.total_tokens_per_s = Rate(outputs + prompts, estimate.total_s);
   estimate.output_tokens_per_s_per_device = Scaled(estimate.output_tokens_per_s, 1.0 / estimate.devices);
-  AddPower(machine, estimate);
+  if (run.elsewhere && run.elsewhere->rates) {
+    estimate.power_basis =
+        fmt::format("{} draws power, too, which is not counted", deployment.methods.offload->machine);
+  } else {
+    AddPower(machine, estimate);
+  }
   if (machine.transistors) {
     estimate.space_metric = estimate.output_tokens_per_s_per_device.typical / machine.transistors->value;
   }

@@ -83,7 +83,7 @@ std::vector<OperatorShare> SharesOf(const TrainingRun& run, const StepTime& time
   shares.Add(streams ? "weights from the host" : "gather weights", steps, time.weights,
              streams ? RooflineBound::kHost : RooflineBound::kLink);
   shares.Add("pipeline bubble", 1, time.bubble, RooflineBound::kLink);
-  shares.Add("gradients", 1, time.gradients, RooflineBound::kLink);
+  shares.Add("gradients", run.load.sharded_states >= 2 ? steps : 1, time.gradients, RooflineBound::kLink);
   shares.Add("optimizer", 1, time.optimizer, RooflineBound::kMemory);
   shares.Add("step", steps, time.host, RooflineBound::kStep);
   return shares.Take();

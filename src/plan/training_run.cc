@@ -283,11 +283,14 @@ StepTime TimeOf(const TrainingRun& run, const DeviceRates& rates) {
     // Summing and sharing out are an all-reduce however states are sharded; stage 3 shares out weights when they are
     // used, so that only the sum remains.
     const double bytes = run.optimizer.gradient * resident;
-    const double reduce =
-        run.load.sharded_states == 3 ? a_layer(AllGatherSeconds, bytes) : a_layer(AllReduceSeconds, bytes);
-    // Behind the last micro-batch's backward, while the same links do not gather weights; but for the layer that comes
-    // last.
-    time.gradients = std::max(reduce / layers, reduce - std::max(0.0, backward - gather));
+    // Behind a micro-batch's backward, while the same links do not gather weights; but for the layer that comes last.
+    const auto beyond_backward = [&](double reduce) {
+      return std::max(reduce / layers, reduce - std::max(0.0, backward - gather));
+    };
+    const double scatter = a_layer(AllGatherSeconds, bytes);
+    time.gradients = beyond_backward(run.load.sharded_states == 3 ? scatter : a_layer(AllReduceSeconds, bytes));
+    // A device that keeps its share of the gradients alone hands the rest on after every micro-batch.
+    if (run.load.sharded_states >= 2) time.gradients += (steps - 1) * beyond_backward(scatter);
   }
   const double moved = run.optimizer.moved * resident / (run.load.sharded_states >= 1 ? p.data : 1);
   time.optimizer = moved / (rates.memory_bytes_per_s * factors.memory);

@@ -72,6 +72,12 @@ TEST(CompareRun, WhatCannotBeDoneIsARowWithItsReason) {
   }
 }
 
+TEST(CompareRun, AModelThatIsNotKnownIsRefusedWithItsLine) {
+  const Result<ComparisonResult> result = Compared("[[estimated]]\nhardware = \"h100-sxm\"\n", 1, "no-such-model");
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(result.error().message.starts_with("c.toml:4: key 'workload.model': ")) << result.error().message;
+}
+
 TEST(CompareRun, MeasuresThisHost) {
   const Result<ComparisonResult> result = Compared("[[measured]]\nthreads = 1\nbatch = 2\n");
   ASSERT_TRUE(result.ok()) << result.error().message;

@@ -225,6 +225,15 @@ TEST(MachineEstimate, SizesOutOfBoundsAreRefused) {
   EXPECT_EQ(Refusal(deployment, {.batch = 1, .prompt_tokens = 8, .output_tokens = 8}).code, ErrorCode::kUnsupported);
 }
 
+TEST(MachineEstimate, AttentionThatCannotBeCountedIsRefused) {
+  ModelConfig config = Llama7();
+  config.max_positions = int64_t{1} << 30;
+  Deployment deployment = Ideal();
+  deployment.machine.memory[0].capacity_bytes = std::nullopt;  // nothing is too large
+  const InferenceLoad load{.batch = 1, .prompt_tokens = (int64_t{1} << 30) - 1, .output_tokens = 1};
+  EXPECT_NE(Refusal(deployment, load, config).message.find("more operations than"), std::string::npos);
+}
+
 TEST(MachineEstimate, WhatIfsChangeWhatTheyName) {
   const InferenceLoad load{.batch = 1, .prompt_tokens = 2000, .output_tokens = 100};
   const Result<std::vector<WhatIf>> changes = WhatWouldChange(Llama7(), Bf16(), Ideal(), load);
@@ -254,6 +263,26 @@ TEST(MachineEstimate, APlanTimedAtItsFactorsIsTheEstimate) {
   Factors ideal;
   EXPECT_LT(plan->TimesAt(ideal).total_s, estimate.total_s.typical);
   EXPECT_EQ(plan->concurrent(), 8);
+}
+
+TEST(MachineEstimate, ExpertsOfCopiesInAPipelineMeetOverTheNetwork) {
+  // Four copies of four stages: two copies a server, so that two of the four devices of a stage do.
+  ModelConfig config = testing::TinyMixtral();
+  config.layers = 4;
+  Deployment deployment = Ideal();
+  deployment.parallelism = {.pipeline = 4, .data = 4, .expert = 4};
+  const InferenceLoad load{.batch = 4, .prompt_tokens = 16, .output_tokens = 16};
+  EXPECT_NE(Refusal(deployment, load, config).message.find("network.bytes_per_s"), std::string::npos);
+  deployment.machine.network_bytes_per_s = testing::Sheet(10e9);
+  const InferenceEstimate estimate = Estimate(deployment, load, config);
+  for (const OperatorShare& share : estimate.decode) {
+    if (share.name != "all-to-all") continue;
+    // Of a row's two experts a quarter to each; twice a layer, one request a group.
+    const double quarter = 2.0 * config.hidden * 2 / 4;
+    EXPECT_NEAR(share.seconds, 8 * (1e-6 + quarter / 100e9 + 2 * quarter / 10e9), 1e-12);
+    return;
+  }
+  FAIL() << "no all-to-all";
 }
 
 TEST(MachineEstimate, MixturesReadTheExpertsThatAreAsked) {

@@ -87,11 +87,23 @@ TEST(MachineMethods, SpeculationIsRoundsOfDraftAndCheck) {
 }
 
 TEST(MachineMethods, ADraftModelNeedsMemoryOfItsOwn) {
-  const Result<InferenceEstimate> alone = With({}), drafted = With({"speculative=llama-68m:tokens=3:acceptance=0.7"});
+  const InferenceLoad load{.batch = 2, .prompt_tokens = 1000, .output_tokens = 401};
+  const std::vector<std::string> draft = {"speculative=llama-68m:tokens=3:acceptance=0.7"};
+  const Result<InferenceEstimate> alone = With({}, load), drafted = With(draft, load);
   ASSERT_TRUE(alone.ok());
   ASSERT_TRUE(drafted.ok()) << drafted.error().message;
   EXPECT_GT(drafted->ledger.used(), alone->ledger.used() + 100'000'000);
   EXPECT_GT(drafted->ttft_s.typical, alone->ttft_s.typical);
+  const Result<InferenceEstimate> longer = With(draft, kLoad);
+  ASSERT_FALSE(longer.ok());  // the draft's positions end before the model's
+  EXPECT_NE(longer.error().message.find("llama-68m has 2048"), std::string::npos) << longer.error().message;
+}
+
+TEST(MachineMethods, TheModelsOwnLayersDraftAsSparseAsTheyAre) {
+  const InferenceLoad one{.batch = 1, .prompt_tokens = 64, .output_tokens = 401};
+  const double alone = Tpot({"weight-sparsity=2:4"}, one);
+  EXPECT_NEAR(Tpot({"self-speculation=4:tokens=3:acceptance=0", "weight-sparsity=2:4"}, one) / alone, 1 + 3 * 0.25,
+              0.02);
 }
 
 TEST(MachineMethods, LayersInTheHostsMemoryAreStreamed) {
@@ -113,6 +125,20 @@ TEST(MachineMethods, AnotherMachineTakesItsPart) {
   ASSERT_TRUE(kv.ok()) << kv.error().message;
   EXPECT_GT(split->tpot_s->typical, here->tpot_s->typical);
   EXPECT_EQ(kv->ledger.kv_codes, 0);
+}
+
+TEST(MachineMethods, AnotherMachineHoldsNoMoreThanItsMemory) {
+  // 131,072 bytes of KV a position: 4,401 of them 577 MB, of 17.2 GB; nothing of it on the device.
+  const InferenceLoad many{.batch = 200, .prompt_tokens = 4000, .output_tokens = 401};
+  const Result<InferenceEstimate> held = With({"offload=attention@aimx"}, many);
+  ASSERT_TRUE(held.ok()) << held.error().message;
+  EXPECT_EQ(held->concurrent, 29);
+  EXPECT_FALSE(held->output_tokens_per_joule);  // two machines draw power, and one is counted
+  EXPECT_NE(held->power_basis.find("aimx"), std::string::npos);
+  const Result<InferenceEstimate> none =
+      With({"offload=attention@aimx"}, {.batch = 1, .prompt_tokens = 200'000, .output_tokens = 1});
+  ASSERT_FALSE(none.ok());
+  EXPECT_NE(none.error().message.find("16.0 GiB of aimx"), std::string::npos) << none.error().message;
 }
 
 TEST(MachineMethods, WhatIsNotModelledIsRefusedByName) {

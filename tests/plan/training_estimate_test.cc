@@ -145,6 +145,22 @@ TEST(TrainingEstimate, ShardedStatesShareMemoryStageByStage) {
   EXPECT_NEAR(static_cast<double>(memory(3).weights), 0.5 * kParameters, 1);
 }
 
+TEST(TrainingEstimate, SharedGradientsAreHandedOnAfterEveryMicroBatch) {
+  Machine slow = RoundMachine();
+  slow.link_bytes_per_s = Of(1e6);
+  const Deployment deployment = On(slow, {.data = 4});
+  TrainingLoad load = kLoad;
+  const double backward = SecondsOf(MustEstimate(deployment, load), "backward");
+  const double scatter = 3.0 / 4 * 2 * kParameters / 1e6;
+  load.gradient_accumulation = 3;
+  const auto gradients = [&](int stage) {
+    load.sharded_states = stage;
+    return SecondsOf(MustEstimate(deployment, load), "gradients");
+  };
+  EXPECT_NEAR(gradients(1), 2 * scatter - backward, 1e-9);  // summed where they are, until the last
+  EXPECT_NEAR(gradients(2), 2 * scatter - backward + 2 * (scatter - backward), 1e-9);
+}
+
 TEST(TrainingEstimate, APipelineWaitsForItsStages) {
   ModelConfig config = testing::TinyGpt2();
   config.layers = 4;

@@ -39,6 +39,7 @@ struct CompareWorkload {
   std::string model, recipe;
   std::vector<int> batches;
   int64_t prompt_tokens = 0, output_tokens = 0;  // a request
+  int model_line = 0;                            // in its file, for messages; 0: unknown
 };
 
 // In `hardware`: this host by its limits, as `lodestone bench limits` stored them.

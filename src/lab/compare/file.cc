@@ -28,7 +28,7 @@ bool IsPath(std::string_view name) { return name.find('/') != std::string_view::
 
 // A text of one line; `fallback` where the key is absent.
 std::string ReadText(ObjectReader& reader, std::string_view key, size_t max_bytes, const std::string& fallback) {
-  if (!reader.Has(key)) return fallback;
+  if (reader.Optional(key) == nullptr) return fallback;
   std::string text = reader.RequireString(key);
   const bool control = std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 32 || c == 127; });
   if (text.empty() || control || text.size() > max_bytes) {
@@ -97,7 +97,7 @@ std::vector<int> ReadBatches(ObjectReader& reader, const std::vector<int>& fallb
 // One of several words; `words[0]` where the key is absent.
 template <size_t kCount>
 size_t ReadChoice(ObjectReader& reader, std::string_view key, const std::string_view (&words)[kCount]) {
-  if (!reader.Has(key)) return 0;
+  if (reader.Optional(key) == nullptr) return 0;
   const std::string word = reader.RequireString(key);
   const auto found = std::find(std::begin(words), std::end(words), word);
   if (found != std::end(words)) return static_cast<size_t>(found - std::begin(words));
@@ -106,7 +106,7 @@ size_t ReadChoice(ObjectReader& reader, std::string_view key, const std::string_
 }
 
 std::optional<int> ReadCount(ObjectReader& reader, std::string_view key, int64_t most) {
-  if (!reader.Has(key)) return {};
+  if (reader.Optional(key) == nullptr) return {};
   return static_cast<int>(reader.RequireInt(key, 1, most));
 }
 
@@ -158,7 +158,7 @@ Status ReadMeasured(ObjectReader& reader, const CompareWorkload& workload, std::
   CompareTarget target = ReadCommon(reader, workload);
   MeasuredTarget what;
   what.model = ReadText(reader, "model", kMaxTextBytes, "random:" + workload.model);
-  if (reader.Has("threads")) what.threads = reader.RequireInt("threads", 1, 1024);
+  if (reader.Optional("threads") != nullptr) what.threads = reader.RequireInt("threads", 1, 1024);
   target.what = std::move(what);
   return AddForRecipes(reader, std::move(target), targets);
 }
@@ -217,7 +217,7 @@ Status ReadEstimated(ObjectReader& reader, const CompareWorkload& workload, std:
 
 // A filter: the words of the key, `fallback` where it is absent, none for "any".
 std::vector<std::string> ReadFilter(ObjectReader& reader, std::string_view key, std::vector<std::string> fallback) {
-  if (!reader.Has(key)) return fallback;
+  if (reader.Optional(key) == nullptr) return fallback;
   std::vector<std::string> words = ReadWords(reader, key);
   if (words.size() == 1 && words[0] == kAny) words.clear();
   return words;
@@ -270,14 +270,18 @@ Status ReadTargets(ObjectReader& parent, const char* key, ReadTarget read, const
 
 Result<CompareWorkload> ReadWorkload(ObjectReader& parent) {
   CompareWorkload workload;
-  const Json* json = parent.Require("workload");
-  if (json == nullptr) return parent.status().error();
+  const Json* json = parent.Optional("workload");
+  if (json == nullptr) {
+    parent.Fail("workload", "found nothing, expected a table: [workload]", ErrorCode::kNotFound);
+    return parent.status().error();
+  }
   if (json->as_object() == nullptr) {
     parent.Fail("workload", fmt::format("found {}, expected a table", json->TypeName()));
     return parent.status().error();
   }
   ObjectReader reader(*json, parent.file(), "workload");
   workload.model = RequireText(reader, "model", kMaxTextBytes);
+  if (const Json* model = reader.Optional("model")) workload.model_line = model->line;
   workload.recipe = RequireText(reader, "recipe", kMaxWordBytes);
   LODESTONE_RETURN_IF_ERROR(reader.status());
   LODESTONE_RETURN_IF_ERROR(CheckRecipe(reader, "recipe", workload.recipe));

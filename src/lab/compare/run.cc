@@ -83,7 +83,12 @@ void Complete(ComparedRow& row) {
 }
 
 Result<ComparisonResult> RunComparison(const Comparison& comparison, int threads) {
-  LODESTONE_ASSIGN_OR_RETURN(const ModelConfig config, OpenShape(comparison.workload.model));
+  const Result<ModelConfig> shape = OpenShape(comparison.workload.model);
+  if (!shape.ok()) {
+    return Error{shape.error().code, fmt::format("{}:{}: key 'workload.model': {}", comparison.file,
+                                                 comparison.workload.model_line, shape.error().message)};
+  }
+  const ModelConfig& config = *shape;
   std::vector<Job> alone, together;
   for (const CompareTarget& target : comparison.targets) {
     if (std::holds_alternative<PublishedQuery>(target.what)) continue;

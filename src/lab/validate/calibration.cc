@@ -86,13 +86,14 @@ std::string FigureText(const Figure& figure) {
 
 }  // namespace
 
-bool TakesPart(const ValidationCase& question) {
+bool IsOfTheStudy(const ValidationCase& question) {
   const PublishedRow& row = *question.row;
   const bool table = row.metric == "total_throughput" && row.place == "All_results";
-  return row.source == "llm-inference-bench" && (table || row.metric == "ttft") && row.caution.empty() &&
-         row.method.empty() && row.recipe == "bf16" && !row.stack.empty() && row.parallelism.empty() &&
-         !question.mixture_of_experts();
+  return row.source == "llm-inference-bench" && (table || row.metric == "ttft") && row.method.empty() &&
+         row.recipe == "bf16" && !row.stack.empty() && row.parallelism.empty() && !question.mixture_of_experts();
 }
+
+bool TakesPart(const ValidationCase& question) { return IsOfTheStudy(question) && question.row->caution.empty(); }
 
 Result<std::vector<CalibratedEntry>> Calibrate(std::span<const ValidationCase> cases) {
   std::map<std::pair<std::string, std::string>, std::vector<const ValidationCase*>> groups;

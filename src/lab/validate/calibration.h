@@ -25,6 +25,8 @@ struct CalibratedEntry {
 // Rows that take part in a fit: the throughput table and the times to first token of the inference study, dense models
 // in 16 bits, nothing known against them, under a stack that batches.
 bool TakesPart(const ValidationCase& question);
+// The same, but for what is known against the row.
+bool IsOfTheStudy(const ValidationCase& question);
 
 // Machines by name, each by stack, then machines of the same chip, then classes. Errors: those of the fits.
 Result<std::vector<CalibratedEntry>> Calibrate(std::span<const ValidationCase> cases);

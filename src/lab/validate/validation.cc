@@ -15,15 +15,17 @@ namespace {
 constexpr int kLargestBatch = 64;
 constexpr size_t kWorstRows = 10;
 constexpr std::string_view kSurvey = "survey-2410.04466", kNorthPole = "northpole-hpec2024";
+constexpr std::string_view kSingleSequences = "llama.cpp";  // its rows are of one sequence, whatever batch they state
 
 struct Checked {
   const ValidationCase* question;
   Comparison comparison;
 };
 
-bool IsHeadline(const ValidationCase& question) {
-  return TakesPart(question) && question.row->metric == "total_throughput" && question.load.batch <= kLargestBatch;
+bool IsHeadlineMetric(const ValidationCase& question) {
+  return question.row->metric == "total_throughput" && question.load.batch <= kLargestBatch;
 }
+bool IsHeadline(const ValidationCase& question) { return TakesPart(question) && IsHeadlineMetric(question); }
 
 Comparison ComparisonOf(const ValidationCase& question, const Range& estimate) {
   return {question.row->value, estimate, question.is_rate()};
@@ -169,13 +171,16 @@ Result<Validation> Validate() {
   validation.rows = static_cast<int>(list.cases.size() + list.unmodelled.size());
   for (const UnmodelledRow& row : list.unmodelled) ++validation.unmodelled[row.reason];
 
-  Groups machines, machine_stacks, models, beside;
+  Groups machines, machines_kept, machine_stacks, models, beside;
   std::vector<Checked> headline;
   for (const ValidationCase& question : list.cases) {
     const Result<Range> estimate = EstimateOf(question);
     if (!estimate.ok()) return estimate.error();
     const PublishedRow& row = *question.row;
     const Comparison comparison = ComparisonOf(question, *estimate);
+    if (IsOfTheStudy(question) && IsHeadlineMetric(question) && row.stack != kSingleSequences) {
+      machines_kept.Add(row.machine, comparison);
+    }
     if (IsHeadline(question)) {
       headline.push_back({&question, comparison});
       machines.Add(row.machine, comparison);
@@ -188,6 +193,7 @@ Result<Validation> Validate() {
     if (row.source == kNorthPole) validation.northpole.push_back({&row, comparison, row.caution});
   }
   validation.machines = machines.Finish();
+  validation.machines_kept = machines_kept.Finish();
   validation.machine_stacks = machine_stacks.Finish();
   validation.models = models.Finish();
   validation.beside = beside.Finish();

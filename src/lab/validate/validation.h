@@ -38,6 +38,7 @@ struct LeftOutMachine {
 struct Validation {
   // The inference study: dense models, batches to 64, nothing known against the row. What the factors are fitted on.
   std::vector<NamedAccuracy> machines, machine_stacks, models;
+  std::vector<NamedAccuracy> machines_kept;  // the same with flagged rows kept, but those of llama.cpp
   std::map<std::string, double> class_mape;  // mean over the machines of a class
   std::vector<LeftOutMachine> left_out;
   std::vector<CheckedRow> worst;  // of those rows, worst first
