@@ -8,10 +8,11 @@
 //       zero for the whole batch
 //   kv-budget=1024  positions that eviction keeps (H2O, StreamingLLM); prompts are attended whole before it
 //   speculative=MODEL:tokens=3:acceptance=0.7  a draft model on the same devices
-//   self-speculation=LAYERS:tokens=4:acceptance=0.8  the model's own first layers as the draft
+//   self-speculation=LAYERS:tokens=4:acceptance=0.8  the model's own first layers as the draft, as sparse as they are
 //   early-exit=0.7  share of the layers that an average generated token runs; prompts run all
 //   unfused, materialised-softmax  bytes that fused kernels and online softmax do not move
 //   offload=layers:N@host | experts@host | attention@MACHINE | layers:N@MACHINE
+//       requests that MACHINE's memory does not hold wait; no energy is given, as its power is not counted
 #pragma once
 
 #include <optional>

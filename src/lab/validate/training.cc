@@ -34,7 +34,7 @@ constexpr Setting kSettings[] = {
      "batch 66, 2,048 tokens, recomputation", ""},
     {"alcf-testbed", "cs-3", "llama-2-7b", 0, 22, 3, 1, true, 0, "offload=layers:32@host",
      "batch 66, 2,048 tokens, recomputation", ""},
-    {"alcf-testbed", "bow-ipu", "gpt2", 1024, 1, 2048, 4, true, 2, "", "", ""},
+    {"alcf-testbed", "bow-ipu", "gpt2", 1024, 1, 2048, 4, true, 1, "", "", ""},
     {"dabench", "cs-2", "gpt2", 0, 56, 2, 1, false, 0, "", "batch 112, 1,024 tokens", kIdleWafer},
     {"genslm-scaling", "cs-2", "", 10240, 1, 8, 1, false, 0, "", "batch 8", kIdleWafer},
     {"genslm-scaling", "", "genslm-25m", 2048, 8, 1, 1, false, 3, kEager, "eager kernels", kHost},
