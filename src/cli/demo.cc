@@ -104,7 +104,7 @@ Status ShowSimulation() {
   return ShowPrediction();
 }
 
-// The paper's own comparison: its GPUs by their data sheets and factors, which knew nothing of these figures.
+// The paper's own comparison: its GPUs by their data sheets and factors, none of which is fitted on these figures.
 Status ShowOthers() {
   Headline(4, "The paper's model on the GPUs that it compares with, estimated");
   LODESTONE_ASSIGN_OR_RETURN(const std::span<const PublishedRow> rows, CatalogPublishedRows());
@@ -127,8 +127,9 @@ Status ShowOthers() {
   Print(RenderTable(table));
   Print("\n" +
         Wrap("  A roofline of every kernel, with factors fitted on other published figures, or of the class of device "
-             "where it has none. 'lodestone estimate' asks for any model on any machine of 'lodestone hardware list'; "
-             "'lodestone validate' shows how far such figures are from some two thousand published ones.",
+             "where it has none; these figures are in no fit. 'lodestone estimate' asks for any model on any machine "
+             "of 'lodestone hardware list'; 'lodestone validate' shows how far such figures are from five thousand "
+             "published ones.",
              kWidth, 4) +
         "\n");
   return {};
