@@ -80,9 +80,9 @@ int64_t ParameterCount(const ModelConfig& config);
 
 // Reads a Hugging Face configuration; what the file leaves out is what the transformers library assumes for the
 // architecture. Refused by name: an architecture that is not in the list, a setting that changes the arithmetic and is
-// not supported (such as an unknown rope_scaling or hidden_act, experts but Mixtral's, stored quantisation), an unknown key
-// that is not null, a dimension that is missing, out of bounds or inconsistent (hidden not a multiple of heads without
-// head_dim, heads not a multiple of kv_heads). Products of two dimensions do not overflow an int64_t, nor does
+// not supported (such as an unknown rope_scaling or hidden_act, experts but Mixtral's, stored quantisation), an unknown
+// key that is not null, a dimension that is missing, out of bounds or inconsistent (hidden not a multiple of heads
+// without head_dim, heads not a multiple of kv_heads). Products of two dimensions do not overflow an int64_t, nor does
 // ParameterCount.
 Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& file);
 
@@ -91,8 +91,8 @@ Result<ModelConfig> ParseHuggingFaceConfig(const Json& json, const std::string& 
 Json HuggingFaceConfig(const ModelConfig& config);
 
 // Reads a shape of `catalog/models/`. Keys are those of the struct above; those with a neutral value (multipliers 1, no
-// window, no biases, no rope scaling, no experts) may be left out. `description` and `source` say what it is and where its numbers
-// come from; `parameters`, where stated, must equal ParameterCount.
+// window, no biases, no rope scaling, no experts) may be left out. `description` and `source` say what it is and where
+// its numbers come from; `parameters`, where stated, must equal ParameterCount.
 //
 //   name = "llama-3-8b"          architecture = "llama"      layers = 32      hidden = 4096    ffn = 14336
 //   heads = 32                   kv_heads = 8                head_dim = 128   vocab = 128256   max_positions = 8192
