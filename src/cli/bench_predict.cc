@@ -6,7 +6,6 @@
 #include "cli/command.h"
 #include "cli/layout.h"
 #include "cli/output.h"
-#include "lab/limits.h"
 #include "lab/self_calibration.h"
 #include "report/run_record.h"
 
@@ -43,14 +42,7 @@ class BenchPredictCommand final : public Command {
   }
 
   Status Run() override {
-    std::string path;
-    if (limits_) {
-      path = *limits_;
-    } else {
-      LODESTONE_ASSIGN_OR_RETURN(path, HostLimitsPath());
-    }
-    LODESTONE_ASSIGN_OR_RETURN(const HostLimits limits, ReadHostLimits(path));
-    const Machine host = MachineOf(limits);
+    LODESTONE_ASSIGN_OR_RETURN(const Machine host, ThisHost(limits_));
     LODESTONE_ASSIGN_OR_RETURN(const std::vector<HostRow> known, ReadHostRows(calibrate_));
     LODESTONE_ASSIGN_OR_RETURN(const SelfCalibration calibration, SelfCalibrate(host, known));
     std::vector<std::vector<std::string>> factors{{"factor", "value"}};

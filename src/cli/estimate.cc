@@ -9,7 +9,6 @@
 #include "cli/lists.h"
 #include "cli/output.h"
 #include "cli/run_options.h"
-#include "lab/limits.h"
 #include "lab/self_calibration.h"
 #include "model/open_model.h"
 
@@ -188,14 +187,7 @@ class EstimateCommand final : public Command {
       LODESTONE_ASSIGN_OR_RETURN(deployment.machine, LoadMachine(name));
       return {};
     }
-    std::string path;
-    if (limits_) {
-      path = *limits_;
-    } else {
-      LODESTONE_ASSIGN_OR_RETURN(path, HostLimitsPath());
-    }
-    LODESTONE_ASSIGN_OR_RETURN(const HostLimits limits, ReadHostLimits(path));
-    deployment.machine = MachineOf(limits);
+    LODESTONE_ASSIGN_OR_RETURN(deployment.machine, ThisHost(limits_));
     if (!calibrate_ || deployment.level == EstimateLevel::kIdeal) return {};
     LODESTONE_ASSIGN_OR_RETURN(const std::vector<HostRow> rows, ReadHostRows(*calibrate_));
     LODESTONE_ASSIGN_OR_RETURN(SelfCalibration calibration, SelfCalibrate(deployment.machine, rows));

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "base/json.h"
+#include "hardware/host_limits.h"
+#include "lab/limits.h"
 #include "model/open_model.h"
 #include "plan/machine_estimate.h"
 
@@ -215,6 +216,17 @@ Result<SelfCalibration> SelfCalibrate(const Machine& host, std::span<const HostR
                                             .high = std::min(value * spread, std::max(value, searched->high))};
   }
   return calibration;
+}
+
+Result<Machine> ThisHost(const std::optional<std::string>& limits_file) {
+  std::string path;
+  if (limits_file) {
+    path = *limits_file;
+  } else {
+    LODESTONE_ASSIGN_OR_RETURN(path, HostLimitsPath());
+  }
+  LODESTONE_ASSIGN_OR_RETURN(const HostLimits limits, ReadHostLimits(path));
+  return MachineOf(limits);
 }
 
 }  // namespace lodestone

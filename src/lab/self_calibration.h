@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,9 @@
 #include "model/recipe.h"
 
 namespace lodestone {
+
+// This host as a machine: its limits as `limits_file` has them, or where `lodestone bench limits` stores them.
+Result<Machine> ThisHost(const std::optional<std::string>& limits_file);
 
 // One row: a prompt of `test.prompt_tokens` for each of `test.batch` users in passes of at most `prefill_chunk` tokens,
 // or `test.tokens` decoded by each behind `test.depth` positions.

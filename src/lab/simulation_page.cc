@@ -180,13 +180,7 @@ Result<std::string> SimulationPage(const SimulationOptions& options, int threads
   AddSensitivity(page, data);
   AddLinks(page, data);
   AddAssumptions(page, data);
-  if (!environment.empty()) {
-    HtmlTable table{.caption = "How this page was made",
-                    .columns = {{.heading = "What", .number = false}, {.heading = "Value", .number = false}},
-                    .rows = {}};
-    for (const auto& [name, value] : environment) table.rows.push_back({name, value});
-    page.Table(table);
-  }
+  if (!environment.empty()) page.Table(EnvironmentTable(environment));
   return std::move(page).Finish();
 }
 

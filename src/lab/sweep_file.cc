@@ -3,21 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <system_error>
 
-#include "base/catalog.h"
-#include "base/nearest.h"
 #include "base/quote.h"
+#include "lab/experiment_file.h"
 #include "lab/sweep.h"
 #include "lab/sweep_settings.h"
 
 namespace lodestone {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{1} << 20;
 constexpr size_t kMaxTextBytes = 4000;
-constexpr const char* kFolder = "experiments";
 constexpr const char* kKind = "sweep";
 
 // Saturates above the bound, which is all that anybody asks.
@@ -171,25 +166,8 @@ Result<Sweep> ParseSweep(const Json& toml, const std::string& file) {
 }
 
 Result<Sweep> LoadSweep(const std::string& name_or_path) {
-  const bool path = name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".toml");
-  std::vector<std::string> names;
-  for (const CatalogFile& file : CatalogFilesIn(kFolder)) {
-    const std::string name = fmt::format("catalog/{}", file.path);
-    LODESTONE_ASSIGN_OR_RETURN(const Json json, ParseToml(file.contents, name));
-    if (!path && file.stem() == name_or_path) return ParseSweep(json, name);
-    const Json* kind = json.Find("kind");
-    if (kind != nullptr && kind->as_string() != nullptr && *kind->as_string() == kKind) names.emplace_back(file.stem());
-  }
-  std::error_code ignored;
-  if (path && std::filesystem::exists(name_or_path, ignored)) {
-    LODESTONE_ASSIGN_OR_RETURN(const Json json, ReadTomlFile(name_or_path, kMaxFileBytes));
-    return ParseSweep(json, name_or_path);
-  }
-  const std::optional<std::string> nearest = path ? std::nullopt : Nearest(name_or_path, names);
-  return NotFound(fmt::format("{} {}{}; the catalogue has {}{}",
-                              path ? "no sweep file" : "the catalogue has no experiment", Quoted(name_or_path),
-                              path ? ": it does not exist" : "", fmt::join(names, ", "),
-                              nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
+  LODESTONE_ASSIGN_OR_RETURN(const ExperimentFile found, FindExperiment(kKind, "sweep", name_or_path));
+  return ParseSweep(found.json, found.file);
 }
 
 }  // namespace lodestone

@@ -189,4 +189,12 @@ std::string HtmlPage::Finish() && {
   return page;
 }
 
+HtmlTable EnvironmentTable(const std::vector<std::pair<std::string, std::string>>& environment) {
+  HtmlTable table{.caption = "How this page was made",
+                  .columns = {{.heading = "What", .number = false}, {.heading = "Value", .number = false}},
+                  .rows = {}};
+  for (const auto& [name, value] : environment) table.rows.push_back({name, value});
+  return table;
+}
+
 }  // namespace lodestone

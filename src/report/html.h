@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/provenance.h"
@@ -49,6 +50,9 @@ struct HtmlTile {
   Provenance provenance = Provenance::kMeasured;
   std::vector<std::string> lines = {};  // what stands beside it: range, published figure and error
 };
+
+// What a page was made with: version, processor, threads, ….
+HtmlTable EnvironmentTable(const std::vector<std::pair<std::string, std::string>>& environment);
 
 class HtmlPage {
  public:

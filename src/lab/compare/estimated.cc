@@ -2,10 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "hardware/host_limits.h"
 #include "hardware/machine.h"
 #include "lab/compare/targets.h"
-#include "lab/limits.h"
 #include "lab/self_calibration.h"
 #include "model/recipe.h"
 #include "plan/machine_estimate.h"
@@ -107,9 +105,7 @@ Status SetMachine(const EstimatedTarget& what, Deployment& deployment) {
     LODESTONE_ASSIGN_OR_RETURN(deployment.machine, LoadMachine(what.machine));
     return {};
   }
-  LODESTONE_ASSIGN_OR_RETURN(const std::string path, HostLimitsPath());
-  LODESTONE_ASSIGN_OR_RETURN(const HostLimits limits, ReadHostLimits(path));
-  deployment.machine = MachineOf(limits);
+  LODESTONE_ASSIGN_OR_RETURN(deployment.machine, ThisHost(std::nullopt));
   if (what.calibrate_on.empty() || what.level == EstimateLevel::kIdeal) return {};
   LODESTONE_ASSIGN_OR_RETURN(const std::vector<HostRow> rows, ReadHostRows(what.calibrate_on));
   LODESTONE_ASSIGN_OR_RETURN(SelfCalibration calibration, SelfCalibrate(deployment.machine, rows));

@@ -3,28 +3,22 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 
-#include "base/catalog.h"
 #include "base/nearest.h"
 #include "base/quote.h"
 #include "hardware/machine.h"
 #include "lab/compare/compare.h"
+#include "lab/experiment_file.h"
 #include "model/recipe.h"
 #include "plan/placement.h"
 
 namespace lodestone {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{1} << 20;
 constexpr size_t kMaxTextBytes = 4000, kMaxWordBytes = 200, kMaxWords = 200;
 constexpr int64_t kMaxBatch = kMaxPlacedUsers;
-constexpr const char* kFolder = "experiments";
 constexpr const char* kKind = "compare";
 constexpr std::string_view kAny = "any", kAll = "all";
-
-bool IsPath(std::string_view name) { return name.find('/') != std::string_view::npos || name.ends_with(".toml"); }
 
 // A text of one line; `fallback` where the key is absent.
 std::string ReadText(ObjectReader& reader, std::string_view key, size_t max_bytes, const std::string& fallback) {
@@ -124,7 +118,7 @@ Result<std::vector<std::string>> MachinesOf(ObjectReader& reader, std::string_vi
   for (const Machine& machine : *CatalogMachines()) names.push_back(machine.name);
   if (words.size() == 1 && words[0] == kAll) return names;
   for (const std::string& word : words) {
-    if (word == kThisHost || IsPath(word) || std::find(names.begin(), names.end(), word) != names.end()) continue;
+    if (word == kThisHost || IsFilePath(word) || std::find(names.begin(), names.end(), word) != names.end()) continue;
     const std::optional<std::string> nearest = Nearest(word, names);
     reader.Fail(key,
                 fmt::format("found {}{}, expected machines that 'lodestone hardware' lists, TOML files, or \"all\"",
@@ -322,25 +316,8 @@ Result<Comparison> ParseComparison(const Json& toml, const std::string& file) {
 }
 
 Result<Comparison> LoadComparison(const std::string& name_or_path) {
-  std::vector<std::string> names;
-  const bool path = IsPath(name_or_path);
-  for (const CatalogFile& file : CatalogFilesIn(kFolder)) {
-    const std::string name = fmt::format("catalog/{}", file.path);
-    LODESTONE_ASSIGN_OR_RETURN(const Json json, ParseToml(file.contents, name));
-    if (!path && file.stem() == name_or_path) return ParseComparison(json, name);
-    const Json* kind = json.Find("kind");
-    if (kind != nullptr && kind->as_string() != nullptr && *kind->as_string() == kKind) names.emplace_back(file.stem());
-  }
-  std::error_code ignored;
-  if (path && std::filesystem::exists(name_or_path, ignored)) {
-    LODESTONE_ASSIGN_OR_RETURN(const Json json, ReadTomlFile(name_or_path, kMaxFileBytes));
-    return ParseComparison(json, name_or_path);
-  }
-  const std::optional<std::string> nearest = path ? std::nullopt : Nearest(name_or_path, names);
-  return NotFound(fmt::format("{} {}{}; the catalogue has {}{}",
-                              path ? "no comparison file" : "the catalogue has no comparison", Quoted(name_or_path),
-                              path ? ": it does not exist" : "", fmt::join(names, ", "),
-                              nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
+  LODESTONE_ASSIGN_OR_RETURN(const ExperimentFile found, FindExperiment(kKind, "comparison", name_or_path));
+  return ParseComparison(found.json, found.file);
 }
 
 }  // namespace lodestone

@@ -280,13 +280,7 @@ std::string ComparePage(const ComparisonResult& result,
       "Rest on a mark, or go to it with the tab and arrow keys, to see what it is and where it comes from; figures are "
       "in "
       "the table too."});
-  if (!environment.empty()) {
-    HtmlTable table{.caption = "How this page was made",
-                    .columns = {{.heading = "What", .number = false}, {.heading = "Value", .number = false}},
-                    .rows = {}};
-    for (const auto& [name, value] : environment) table.rows.push_back({name, value});
-    page.Table(table);
-  }
+  if (!environment.empty()) page.Table(EnvironmentTable(environment));
   return std::move(page).Finish();
 }
 
