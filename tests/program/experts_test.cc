@@ -25,12 +25,12 @@ Load Rows(int rows) { return {.rows = rows, .logit_rows = rows, .sequences = row
 constexpr int64_t kExpertBytes = 3 * 48 * 80 * 2, kRouterBytes = 4 * 48 * 2;
 
 TEST(Experts, TakeThePlaceOfTheMlp) {
+  const Program program = Mixture("w4a8");
   std::string names;
-  for (const Op& op : Mixture("w4a8").segments[1].ops) names += std::string(NameOf(op)) + " ";
+  for (const Op& op : program.segments[1].ops) names += std::string(NameOf(op)) + " ";
   EXPECT_EQ(names,
             "norm quantize linear linear linear rotate rotate quantize store_kv attend quantize linear add "
             "norm quantize experts add ");
-  const Program program = Mixture("w4a8");
   const Experts& experts = ExpertsOf(program);
   EXPECT_EQ(experts.weights.code, Code::kInt4);
   EXPECT_EQ(experts.input.code, Code::kInt8);
